@@ -1,0 +1,126 @@
+"""Carries a request to the engine and its answer back, and stops when the client leaves."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from app.errors import UnsupportedMediaTypeError, render_error
+from engine import Answer, EngineError, Stream, Whole
+from engine.engine import Engine
+
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    # nginx would hold the tokens back.
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Answering(Response):
+    """The response of every route that generates; what Starlette calls a response
+    is an ASGI application, and this one does all of its work in that call.
+
+    Reading the request is part of it: the engine is asked whether it takes work before the body is
+    read, and again after, so that a slow upload cannot slip past a drain.
+    """
+
+    def __init__(self, engine: Engine, ask: Callable[[bytes], Awaitable[Answer]]) -> None:
+        super().__init__()
+        self._engine = engine
+        self._ask = ask
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; raises `EngineError` as long as nothing has been sent."""
+        _require_json(scope)
+        body = await _read(receive)
+        if body is None:
+            return
+        _ = self._engine.serving  # raises when the state has changed meanwhile
+        with self._engine.inflight.track():
+            await _unless_gone(receive, self._respond(body, send))
+
+    async def _respond(self, body: bytes, send: Send) -> None:
+        match await self._ask(body):
+            case Whole(answer):
+                await _send_whole(answer, send)
+            case Stream() as stream:
+                await _send_stream(stream, send)
+
+
+async def _send_whole(body: bytes, send: Send) -> None:
+    length = str(len(body)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(stream: Stream, send: Send) -> None:
+    try:
+        # The answer begins before its first token: only then can the client be seen to leave.
+        await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+        try:
+            async for frame in stream.frames:
+                await send(
+                    {"type": "http.response.body", "body": frame.encode(), "more_body": True}
+                )
+        except EngineError as error:
+            event = b"data: " + render_error(error) + b"\n\n"
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+    finally:
+        await stream.close()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _require_json(scope: Scope) -> None:
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            media_type = value.partition(b";")[0].strip().lower()
+            if media_type == b"application/json" or media_type.endswith(b"+json"):
+                return
+            break
+    raise UnsupportedMediaTypeError("Send the body as 'Content-Type: application/json'.")
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body; None when the client left while sending it."""
+    parts: list[bytes] = []
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _unless_gone(receive: Receive, work: Awaitable[None]) -> None:
+    """Await `work`, and cancel it when the client disconnects: in a queue, in prefill, anywhere."""
+    task = asyncio.current_task()
+    assert task is not None
+    left = False
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    def leave(watcher: asyncio.Task[None]) -> None:
+        nonlocal left
+        if not watcher.cancelled():
+            left = True
+            task.cancel()
+
+    watcher = asyncio.ensure_future(watch())
+    watcher.add_done_callback(leave)
+    try:
+        await work
+    except (asyncio.CancelledError, EngineError):
+        # vLLM turns some cancellations into an error of its own; nobody is there to be told.
+        if not left:
+            raise
+    finally:
+        watcher.remove_done_callback(leave)
+        watcher.cancel()
+        if left:
+            task.uncancel()

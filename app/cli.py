@@ -1,0 +1,119 @@
+"""The verbs of the command line, thin; also installed as programs of their own."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
+
+from app.arguments import Argument
+from app.compose import Plan, plan
+from app.exit_codes import ExitCode
+from app.observability.logging import configure
+from app.settings import BadSettingsError, Resolved, Settings, names_of, read, termination_log
+from app.termination import report
+
+log = logging.getLogger(__name__)
+
+_USAGE = """\
+unigate serve [MODEL] [engine arguments] [--dry-run]
+    Serve MODEL (a directory, or hf://organisation/model) on port 8000.
+    Engine arguments are vLLM's, as for `vllm serve`; --host and --port are understood too.
+    --dry-run prints the resolved configuration and where each value comes from.
+
+unigate --version
+unigate --help
+
+Settings are environment variables:
+"""
+
+
+def main() -> NoReturn:
+    """`unigate VERB …`."""
+    match sys.argv[1:]:
+        case ["serve", *words]:
+            serve(words)
+        case ["--version"]:
+            sys.stdout.write(f"unigate {_version()}\n")
+        case ["--help" | "-h" | "help"]:
+            _print_help()
+        case []:
+            _print_help()
+            sys.exit(ExitCode.BAD_SETTINGS)
+        case words:
+            sys.stderr.write(f"unigate: {words[0]!r} is not a verb; see unigate --help\n")
+            sys.exit(ExitCode.BAD_SETTINGS)
+    sys.exit(0)
+
+
+def nim_serve() -> NoReturn:
+    """`nim-serve …`, the same as `unigate serve …`."""
+    serve(sys.argv[1:])
+
+
+def serve(words: Sequence[str]) -> NoReturn:
+    """Serve until asked to stop."""
+    if {"--help", "-h"} & set(words):
+        _print_help()
+        sys.exit(0)
+    configure("INFO")
+    try:
+        resolved = read()
+        configure(resolved.settings.log_level)
+        made = plan(resolved, [word for word in words if word != "--dry-run"])
+    except BadSettingsError as error:
+        report(ExitCode.BAD_SETTINGS, str(error), termination_log())
+        sys.exit(ExitCode.BAD_SETTINGS)
+    for sentence in resolved.warnings:
+        log.warning("settings.unused", extra={"reason": sentence})
+    if "--dry-run" in words:
+        _print_plan(made)
+        sys.exit(0)
+    # Here, so that the other verbs need not load a web server.
+    from app.lifecycle import run  # noqa: PLC0415
+
+    run(made)
+
+
+def _print_help() -> None:
+    sys.stdout.write(_USAGE)
+    for name in Settings.model_fields:
+        sys.stdout.write(
+            f"  {names_of(name)[0]}\n      {Settings.model_fields[name].description}\n"
+        )
+
+
+def _print_plan(made: Plan) -> None:
+    """One line per value: name, value, source; secrets masked."""
+    rows = [
+        ("model_path", made.source.name, made.sources["model_path"]),
+        ("served_model_name", ",".join(made.served_names), made.sources["served_model_name"]),
+        ("host", made.host, made.sources["host"]),
+        ("port", str(made.port), made.sources["port"]),
+    ]
+    rows += _setting_rows(made.resolved, {row[0] for row in rows})
+    rows += [(item.flag, _shown(item), item.source) for item in made.arguments]
+    width = max(len(name) for name, _, _ in rows)
+    for name, value, source in rows:
+        sys.stdout.write(f"{name:<{width}}  {value}  [{source}]\n")
+
+
+def _shown(argument: Argument) -> str:
+    secret = any(word in argument.key for word in ("token", "key", "password", "secret"))
+    return "***" if secret else " ".join(argument.values) or "on"
+
+
+def _setting_rows(resolved: Resolved, told: set[str]) -> list[tuple[str, str, str]]:
+    rows = []
+    for name in Settings.model_fields:
+        if name not in told:
+            value = getattr(resolved.settings, name)  # SecretStr prints itself masked
+            rows.append((name, str(value), resolved.sources.get(name, "default")))
+    return rows
+
+
+def _version() -> str:
+    try:
+        return version("unigate")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,27 @@
+"""Puts routes, handlers and middleware together; no I/O, no globals."""
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from app.errors import on_engine_error, on_http_error
+from app.middleware import stack
+from app.routes import GUARDED, PUBLIC
+from engine import Engine, EngineError
+
+
+def create_app(engine: Engine) -> FastAPI:
+    """The ASGI application in front of `engine`."""
+    app = FastAPI(
+        title="unigate",
+        middleware=stack(),
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            EngineError: on_engine_error,
+            HTTPException: on_http_error,
+        },
+    )
+    app.state.engine = engine
+    for router in (*PUBLIC, *GUARDED):
+        app.include_router(router)
+    return app

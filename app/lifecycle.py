@@ -1,0 +1,207 @@
+"""The life of the process, from top to bottom: listen, start, serve, drain, end."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import uvloop
+
+from app.compose import Plan, engine_config
+from app.exit_codes import ExitCode
+from app.factory import create_app
+from app.observability.metrics import observe_state
+from app.server import PortUnusableError, Server, bind
+from app.termination import report
+from engine import (
+    Engine,
+    EngineArgumentsError,
+    EngineStartError,
+    EngineState,
+    FailureKind,
+    StateMachine,
+)
+from engine.processes import adopt_orphans, end_all
+from profiles import ModelNotAvailableError
+
+log = logging.getLogger(__name__)
+
+# Once the end is decided it must not take longer than this; then the process leaves with its exit
+# code, whatever still hangs. vLLM's own stop may take ten seconds of it (EngineConfig).
+_CLEANUP_S = 15.0
+# How long the guard may take to say what it was, after requests have been told that it is over.
+_VERDICT_S = 2.0
+_CODES = {
+    FailureKind.DIED: ExitCode.ENGINE_DIED,
+    FailureKind.STALLED: ExitCode.ENGINE_STALLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the process ends, and why."""
+
+    code: ExitCode
+    reason: str
+
+
+def run(plan: Plan) -> NoReturn:
+    """Serve until asked to stop or until something fails; ends the process."""
+    try:
+        listener = bind(plan.host, plan.port)
+    except PortUnusableError as error:
+        report(ExitCode.PORT_UNUSABLE, str(error), plan.resolved.settings.termination_log)
+        leave(ExitCode.PORT_UNUSABLE)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        # Not by returning: a thread that hangs would be waited for.
+        leave(runner.run(_live(plan, listener)).code)
+
+
+def leave(code: ExitCode) -> NoReturn:
+    """End the process at once, and with it what a thread may have started meanwhile."""
+    end_all(0.0)
+    logging.shutdown()
+    os._exit(code)
+
+
+async def _live(plan: Plan, listener: socket.socket) -> Ending:
+    adopt_orphans()
+    engine = Engine(StateMachine(_on_state))
+    server = Server(create_app(engine))
+    stop = StopSignals()
+    serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(sockets=[listener]))
+    working = asyncio.ensure_future(_work(plan, engine))
+    stopping = asyncio.ensure_future(stop.first.wait())
+    ends: set[asyncio.Future[Any]] = {serving, working, stopping}
+    host, port = listener.getsockname()[:2]
+    log.info("http.listening", extra={"host": host, "port": port})
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    if working.done():
+        ending = await _fail(plan, engine, working.result())
+    elif stopping.done():
+        ending = await _stop(plan, engine, working, stop)
+    else:
+        reason = f"the HTTP server ended by itself: {serving.exception()}"
+        ending = await _fail(plan, engine, Ending(ExitCode.PORT_UNUSABLE, reason))
+    server.should_exit = True
+    await asyncio.wait({serving})
+    return ending
+
+
+async def _work(plan: Plan, engine: Engine) -> Ending:
+    """Start the engine and watch it; returns only when something fails."""
+
+    async def select() -> Plan:
+        return plan
+
+    try:
+        await engine.start(select, engine_config)
+        failure = await engine.watch()
+    except ModelNotAvailableError as error:
+        return Ending(ExitCode.MODEL_NOT_AVAILABLE, str(error))
+    except EngineArgumentsError as error:
+        return Ending(ExitCode.BAD_SETTINGS, str(error))
+    except EngineStartError as error:
+        return Ending(ExitCode.ENGINE_START_FAILED, str(error))
+    except Exception as error:  # a bug of ours must not leave a process behind that serves nothing
+        log.exception("process.bug")
+        return Ending(ExitCode.ENGINE_START_FAILED, f"{type(error).__name__}: {error}")
+    return Ending(_CODES[failure.kind], failure.reason)
+
+
+async def _fail(plan: Plan, engine: Engine, ending: Ending) -> Ending:
+    """Say why, answer every open request with an error, and end the engine."""
+    settings = plan.resolved.settings
+    report(ending.code, ending.reason, settings.termination_log)
+    _leave_anyway(ending)
+    # Probes show the state's reason to everybody, so it must not hold the cause, which names files.
+    await engine.fail(f"{ending.code.name}; the log has the cause")
+    await engine.kill()
+    return ending
+
+
+async def _stop(
+    plan: Plan, engine: Engine, working: asyncio.Future[Ending], stop: "StopSignals"
+) -> Ending:
+    """Drain if there is anything to drain, then end the engine; at once on a second signal."""
+    again = asyncio.ensure_future(stop.second.wait())
+    if engine.states.state in (EngineState.READY, EngineState.STALLED):
+        failure = await _drain(plan, engine, working, stop, again)
+        if failure is not None:
+            return await _fail(plan, engine, failure)
+    working.cancel()
+    ending = Ending(ExitCode.DRAINED, "asked to stop")
+    _leave_anyway(ending)
+    stopping = asyncio.ensure_future(engine.stop(graceful=not again.done()))
+    await asyncio.wait({stopping, again}, return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.done():
+        await engine.kill()
+    return ending
+
+
+async def _drain(
+    plan: Plan,
+    engine: Engine,
+    working: asyncio.Future[Ending],
+    stop: "StopSignals",
+    again: asyncio.Future[Any],
+) -> Ending | None:
+    """Drain; the failure, if the engine fails those who still wait for it."""
+    settings = plan.resolved.settings
+    # A person at a terminal is no load balancer: Ctrl-C need not wait for one.
+    delay_s = 0.0 if stop.interrupted else settings.drain_delay_s
+    had_work = engine.inflight.count > 0
+    draining = asyncio.ensure_future(engine.drain(delay_s, settings.drain_timeout_s))
+    ends: set[asyncio.Future[Any]] = {working, draining, again}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    # An engine that ends while nobody waits for it, as when a whole process group is told to stop,
+    # is no failure. One that dies under its last requests is, and they may be gone by now.
+    if had_work and (working.done() or engine.errored):
+        draining.cancel()
+        await asyncio.wait({working}, timeout=_VERDICT_S)
+        lost = Ending(ExitCode.ENGINE_DIED, "the engine ended during the drain")
+        return working.result() if working.done() else lost
+    if not draining.done():
+        draining.cancel()
+        log.warning("process.stopping_now", extra={"requests": engine.inflight.count})
+        await engine.end_now()
+    return None
+
+
+class StopSignals:
+    """SIGTERM and SIGINT as events: the first asks to drain, the second to end now."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        self.interrupted = False
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._take, number)
+
+    def _take(self, number: signal.Signals) -> None:
+        log.info("process.signal", extra={"signal": number.name})
+        if self.first.is_set():
+            self.second.set()
+            return
+        self.interrupted = number == signal.SIGINT
+        self.first.set()
+
+
+def _on_state(old: EngineState, new: EngineState, reason: str) -> None:
+    level = logging.ERROR if new is EngineState.FAILED else logging.INFO
+    if new is EngineState.STALLED:
+        level = logging.WARNING
+    log.log(level, "engine.state", extra={"old": old.name, "new": new.name, "reason": reason})
+    observe_state(new)
+
+
+def _leave_anyway(ending: Ending) -> None:
+    """End the process with its code even if the clean-up hangs, the event loop included."""
+    timer = threading.Timer(_CLEANUP_S, leave, (ending.code,))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,33 @@
+"""Gives every answer an `x-request-id`: the client's own, or a new one."""
+
+import re
+import uuid
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# What may be echoed and logged: no spaces, no control characters, no novels.
+_ACCEPTABLE = re.compile(rb"[\x21-\x7e]{1,128}")
+_NAME = b"x-request-id"
+
+
+class RequestId:
+    """The id is put into `scope["state"]["request_id"]`; the engine never learns it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on under its id."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == _NAME), b"")
+        request_id = given if _ACCEPTABLE.fullmatch(given) else uuid.uuid4().hex.encode()
+        scope.setdefault("state", {})["request_id"] = request_id.decode()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (_NAME, request_id)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)

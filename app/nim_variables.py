@@ -1,0 +1,77 @@
+"""NIM's variables that unigate knows but does not act on, each with what to do about it.
+
+Silence about a variable that used to work is how a migration goes wrong, so all but those that an
+operator injects by itself are worth a warning.
+"""
+
+TOLERATED = frozenset({
+    # Set by the NIM operator or its charts on every pod, whether or not they apply.
+    "NIM_NUM_COMPUTE_NODES", "NIM_NODE_RANK", "NIM_MULTI_NODE", "NIM_LEADER_ROLE",
+    "NIM_MPI_ALLOW_RUN_AS_ROOT", "NIM_SDK_USE_NATIVE_TLS", "NIM_TELEMETRY_MODE",
+    "NIM_USE_SGLANG", "NIM_DISABLE_LOG_REQUESTS",
+    # There is no second process that would need them.
+    "NIM_BACKEND_PORT", "NIM_NGINX_DIR",
+})  # fmt: skip
+
+_NOT_YET = "this version does not support it yet"
+_ARGUMENT = "pass {} in NIM_PASSTHROUGH_ARGS"
+
+NOT_SUPPORTED: dict[str, str] = {
+    "NIM_MODEL_PROFILE": _NOT_YET,
+    "UNIGATE_EXPECT_PROFILE": _NOT_YET,
+    "NIM_MANIFEST_PATH": _NOT_YET,
+    "NIM_MANIFEST_PROFILE": _NOT_YET,
+    "NIM_TAGS_SELECTOR": _NOT_YET,
+    "NIM_REPOSITORY_OVERRIDE": _NOT_YET,
+    "NIM_CACHE_PROBE_TIMEOUT": _NOT_YET,
+    "NIM_RUNTIME_CACHE_PATH": _NOT_YET,
+    "NIM_JSONL_LOGGING": _NOT_YET,
+    "NIM_HEALTH_PORT": _NOT_YET,
+    "NIM_SSL_MODE": _NOT_YET + "; end TLS in front of the server",
+    "NIM_SSL_KEY_PATH": _NOT_YET,
+    "NIM_SSL_CERTS_PATH": _NOT_YET,
+    "NIM_SSL_CERT_PATH": _NOT_YET,
+    "NIM_SSL_CA_CERTS_PATH": _NOT_YET,
+    "NIM_CORS_ALLOW_ORIGINS": _NOT_YET,
+    "NIM_CORS_ALLOW_METHODS": _NOT_YET,
+    "NIM_CORS_ALLOW_HEADERS": _NOT_YET,
+    "NIM_CORS_EXPOSE_HEADERS": _NOT_YET,
+    "NIM_CORS_MAX_AGE": _NOT_YET,
+    "NIM_PROXY_CLIENT_MAX_BODY_SIZE": _NOT_YET,
+    "NIM_MIDDLEWARE_CONFIG_PATH": _NOT_YET,
+    "NIM_PEFT_SOURCE": _NOT_YET,
+    "NIM_PEFT_REFRESH_INTERVAL": _NOT_YET,
+    "NIM_PEFT_API_TIMEOUT_SECS": _NOT_YET,
+    "NIM_SAGEMAKER_MODE": _NOT_YET,
+    "NIM_ENABLE_OTEL": _NOT_YET,
+    "UNIGATE_API_KEYS_PATH": _NOT_YET,
+    "UNIGATE_CONSOLE": _NOT_YET,
+    # Not NIM's, but whoever sets it believes that the server is locked.
+    "VLLM_API_KEY": "this version checks no keys; let only those in who may use the server",
+    "NIM_DRAFT_MODEL_PATH": _ARGUMENT.format("--speculative-config"),
+    "NIM_GPU_MEM_FRACTION": _ARGUMENT.format("--gpu-memory-utilization"),
+    "NIM_GPU_MEMORY_UTILIZATION": _ARGUMENT.format("--gpu-memory-utilization"),
+    "NIM_KV_CACHE_PERCENT": _ARGUMENT.format("--gpu-memory-utilization"),
+    "NIM_KVCACHE_PERCENT": _ARGUMENT.format("--gpu-memory-utilization"),
+    "NIM_ENABLE_KV_CACHE_REUSE": "prefix caching is on by default",
+    "NIM_MAX_NUM_SEQS": _ARGUMENT.format("--max-num-seqs"),
+    "NIM_MAX_BATCH_SIZE": _ARGUMENT.format("--max-num-seqs"),
+    "NIM_MAX_NUM_BATCHED_TOKENS": _ARGUMENT.format("--max-num-batched-tokens"),
+    "NIM_ENABLE_AUTO_TOOL_CHOICE": _ARGUMENT.format("--enable-auto-tool-choice"),
+    "NIM_TOOL_CALL_PARSER": _ARGUMENT.format("--tool-call-parser"),
+    "NIM_TOOL_PARSER_PLUGIN": _ARGUMENT.format("--tool-parser-plugin"),
+    "NIM_CHAT_TEMPLATE": _ARGUMENT.format("--chat-template"),
+    "NIM_MAX_LORA_RANK": _ARGUMENT.format("--max-lora-rank"),
+    "NIM_MAX_GPU_LORAS": _ARGUMENT.format("--max-loras"),
+    "NIM_MAX_CPU_LORAS": _ARGUMENT.format("--max-cpu-loras"),
+    "NIM_GUIDED_DECODING_BACKEND": _ARGUMENT.format("--structured-outputs-config"),
+    "NIM_FT_MODEL": "set NIM_MODEL_PATH to the model's directory",
+    "NIM_CUSTOM_MODEL": "set NIM_MODEL_PATH to the model's directory",
+    "NIM_CUSTOM_MODEL_NAME": "set NIM_SERVED_MODEL_NAME",
+    "NIM_LOW_MEMORY_MODE": "it belongs to TensorRT-LLM; lower NIM_MAX_MODEL_LEN instead",
+    "NIM_RELAX_MEM_CONSTRAINTS": "it belongs to TensorRT-LLM",
+    "NIM_SCHEDULER_POLICY": "it belongs to TensorRT-LLM",
+    "NIM_DYNAMO_SINGLE": "unigate is one process; it has no Dynamo mode",
+    "NIM_DYNAMO_WORKER": "unigate is one process; it has no Dynamo mode",
+    "NIM_DYNAMO_FRONTEND": "unigate is one process; it has no Dynamo mode",
+}

@@ -1,0 +1,16 @@
+"""All routes there are: what is not in these tuples answers 404."""
+
+from fastapi import APIRouter
+
+from app.routes import chat, completions, health, metrics, models
+
+PUBLIC: tuple[APIRouter, ...] = (health.router,)
+"""Probes, which nobody has to prove anything for."""
+
+GUARDED: tuple[APIRouter, ...] = (
+    chat.router,
+    completions.router,
+    models.router,
+    metrics.router,
+)
+"""Everything else."""

@@ -1,0 +1,21 @@
+"""GET /v1/models and /v1/models/{id}."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from app.dependencies import ReadyEngine
+
+router = APIRouter()
+
+
+@router.get("/v1/models")
+async def list_models(engine: ReadyEngine) -> dict[str, Any]:
+    """The models that requests may name."""
+    return {"object": "list", "data": engine.serving.models()}
+
+
+@router.get("/v1/models/{name:path}")
+async def get_model(name: str, engine: ReadyEngine) -> dict[str, Any]:
+    """One of them; its name may contain slashes."""
+    return engine.serving.model(name)

@@ -1,0 +1,202 @@
+"""Every setting once: names, type, bound, default and sentence; the only reader of the environment.
+
+The table in README.md and the test that compares it are made from `Settings`.
+"""
+
+import difflib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from app.nim_variables import NOT_SUPPORTED, TOLERATED
+
+_PREFIXES = ("NIM_", "UNIGATE_")
+
+
+class BadSettingsError(Exception):
+    """A setting that cannot be used; the message says which and what to do."""
+
+
+def _setting(default: Any, *names: str, description: str, **bounds: Any) -> Any:
+    """One setting: `names` are its variables, first the one that wins."""
+    return Field(
+        default, description=description, json_schema_extra={"names": list(names)}, **bounds
+    )
+
+
+def _default_cache() -> Path:
+    # A container's arbitrary user may have no home.
+    home = os.environ.get("HOME") or tempfile.gettempdir()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home) / ".cache") / "unigate"
+
+
+class Settings(BaseModel):
+    """What the process is told through its environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    model_path: str | None = _setting(
+        None, "NIM_MODEL_PATH", "NIM_MODEL_NAME",
+        description="The model: a directory, or `hf://organisation/model[:revision]`.",
+    )  # fmt: skip
+    served_model_name: str | None = _setting(
+        None, "NIM_SERVED_MODEL_NAME",
+        description="Names clients use for the model, separated by commas; "
+        "without it, the last part of the model's path or the repository's name.",
+    )  # fmt: skip
+    max_model_len: int | None = _setting(
+        None, "NIM_MAX_MODEL_LEN", gt=0,
+        description="Longest context in tokens; the model's own without it.",
+    )  # fmt: skip
+    tensor_parallel_size: int | None = _setting(
+        None, "NIM_TENSOR_PARALLEL_SIZE", gt=0, description="GPUs each layer is split over."
+    )
+    pipeline_parallel_size: int | None = _setting(
+        None, "NIM_PIPELINE_PARALLEL_SIZE", gt=0, description="Groups the layers are split over."
+    )
+    trust_custom_code: bool = _setting(
+        False, "NIM_TRUST_CUSTOM_CODE", "NIM_FORCE_TRUST_REMOTE_CODE",
+        description="Run Python code that comes with the model. Only for models you trust.",
+    )  # fmt: skip
+    disable_cuda_graph: bool = _setting(
+        False, "NIM_DISABLE_CUDA_GRAPH", description="Run eagerly, without CUDA graphs."
+    )
+    passthrough_args: str = _setting(
+        "", "NIM_PASSTHROUGH_ARGS",
+        description="Engine arguments, written as for `vllm serve`; arguments behind `serve` win.",
+    )  # fmt: skip
+    cache_path: Path = Field(
+        default_factory=_default_cache,
+        description="Where downloaded models are kept; `~/.cache/unigate` without it.",
+        json_schema_extra={"names": ["NIM_CACHE_PATH"]},
+    )
+    disable_model_download: bool = _setting(
+        False, "NIM_DISABLE_MODEL_DOWNLOAD", "HF_HUB_OFFLINE",
+        description="Use only what the cache holds.",
+    )  # fmt: skip
+    hf_token: SecretStr | None = _setting(
+        None, "HF_TOKEN", description="Token for gated or private models of a Hugging Face hub."
+    )
+    hf_endpoint: str | None = _setting(
+        None, "HF_ENDPOINT", description="Another hub than huggingface.co."
+    )
+    host: str = _setting("0.0.0.0", "UNIGATE_HOST", description="Address to listen on.")  # noqa: S104
+    port: int = _setting(
+        8000, "NIM_SERVER_PORT", "NIM_HTTP_API_PORT", ge=0, le=65535,
+        description="Port to listen on; 0 takes a free one.",
+    )  # fmt: skip
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = _setting(
+        "INFO", "NIM_LOG_LEVEL", description="How much is logged, by the engine too."
+    )
+    start_timeout_s: float = _setting(
+        3600.0, "UNIGATE_START_TIMEOUT_S", gt=0,
+        description="Longest time for the engine to load the model and produce a token.",
+    )  # fmt: skip
+    stall_after_s: float = _setting(
+        30.0, "UNIGATE_STALL_AFTER_S", gt=0,
+        description="Silence of the engine after which the server is not ready.",
+    )  # fmt: skip
+    kill_after_s: float = _setting(
+        120.0, "UNIGATE_KILL_AFTER_S", gt=0,
+        description="Time from the start of a stall after which the process ends.",
+    )  # fmt: skip
+    drain_delay_s: float = _setting(
+        5.0, "UNIGATE_DRAIN_DELAY_S", ge=0,
+        description="Time after SIGTERM for load balancers to take the server out of service.",
+    )  # fmt: skip
+    drain_timeout_s: float = _setting(
+        30.0, "UNIGATE_DRAIN_TIMEOUT_S", ge=0,
+        description="Longest wait, after that delay, for running requests to finish.",
+    )  # fmt: skip
+    termination_log: Path = _setting(
+        Path("/dev/termination-log"), "UNIGATE_TERMINATION_LOG",
+        description="File that gets the cause of a failure, if it exists; Kubernetes shows it.",
+    )  # fmt: skip
+    strict_env: bool = _setting(
+        False, "UNIGATE_STRICT_ENV", description="Unknown NIM_* and UNIGATE_* variables are errors."
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _levels_in_any_case(cls, value: object) -> object:
+        level = str(value).upper()
+        return {"TRACE": "DEBUG", "DEFAULT": "INFO"}.get(level, level)
+
+    @property
+    def served_names(self) -> tuple[str, ...]:
+        """The names of `served_model_name`, none if it is not set."""
+        names = (self.served_model_name or "").split(",")
+        return tuple(name.strip() for name in names if name.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The settings, where each that was set came from, and what to warn about."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+    warnings: tuple[str, ...] = field(default=())
+
+
+def termination_log(environment: Mapping[str, str] | None = None) -> Path:
+    """Where the cause of a failure goes, even if it is the settings that fail."""
+    environment = os.environ if environment is None else environment
+    default: Path = Settings.model_fields["termination_log"].default
+    return Path(environment.get(names_of("termination_log")[0]) or default)
+
+
+def names_of(setting: str) -> list[str]:
+    """The variables of a setting, first the one that wins."""
+    extra = Settings.model_fields[setting].json_schema_extra
+    assert isinstance(extra, dict)  # _setting has put it there
+    return list(extra["names"])  # type: ignore[arg-type]  # a list of strings, as above
+
+
+def read(environment: Mapping[str, str] | None = None) -> Resolved:
+    """Settings from the environment.
+
+    Raises:
+        BadSettingsError: naming each variable that is wrong, never its value.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for setting in Settings.model_fields:
+        for name in names_of(setting):
+            # An empty variable is how a container's user switches one off.
+            if environment.get(name, "") != "":
+                values[setting], sources[setting] = environment[name], name
+                break
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        faults = [
+            f"{sources.get(str(fault['loc'][0]), fault['loc'][0])}: {fault['msg']}"
+            for fault in error.errors(include_input=False)
+        ]
+        raise BadSettingsError("; ".join(faults)) from None
+    unknown, warnings = _unused(environment)
+    if settings.strict_env and unknown:
+        raise BadSettingsError("; ".join(unknown))
+    return Resolved(settings, sources, (*unknown, *warnings))
+
+
+def _unused(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Sentences about variables of ours that do nothing: unknown ones, and known ones."""
+    known = {name for setting in Settings.model_fields for name in names_of(setting)}
+    everything = sorted(known | NOT_SUPPORTED.keys() | TOLERATED)
+    unknown, ineffective = [], []
+    for name in sorted(environment):
+        if name in NOT_SUPPORTED:
+            ineffective.append(f"{name} has no effect: {NOT_SUPPORTED[name]}")
+        if not name.startswith(_PREFIXES) or name in known | TOLERATED | NOT_SUPPORTED.keys():
+            continue
+        near = difflib.get_close_matches(name, everything, n=1, cutoff=0.6)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        unknown.append(f"{name} is not a setting of unigate{hint}")
+    return unknown, ineffective

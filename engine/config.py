@@ -1,0 +1,33 @@
+"""What the engine is started with: complete, validated, and free of vLLM's types."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """One engine, as `app.compose` decided it."""
+
+    model: str
+    """Directory with the model's files."""
+
+    served_names: tuple[str, ...]
+    """Names clients may use for the model; the first is the one answers carry."""
+
+    arguments: tuple[str, ...]
+    """Engine arguments as vLLM's command line takes them, without model and names."""
+
+    log_level: str = "INFO"
+    start_timeout_s: float = 3600.0
+    """Longest time from LOADING to READY."""
+
+    stall_after_s: float = 30.0
+    """Silence of the engine after which it counts as stalled."""
+
+    kill_after_s: float = 120.0
+    """Time from the start of the stall to giving up."""
+
+    utility_timeout_s: float = 60.0
+    """Deadline of every utility call to the engine: vLLM's own never fail when the engine dies."""
+
+    stop_timeout_s: float = 10.0
+    """Longest wait for the engine's processes to end by themselves before they are killed."""

@@ -1,0 +1,190 @@
+"""The engine's life, from the first move to the last; the only caller of `StateMachine.to`."""
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from engine import processes
+from engine.config import EngineConfig
+from engine.daemon_thread import call_in_daemon_thread
+from engine.errors import (
+    EngineArgumentsError,
+    EngineDeadError,
+    EngineDrainingError,
+    EngineNotReadyError,
+    EngineStalledError,
+    EngineStartError,
+)
+from engine.guard import Failure, Guard, first_line
+from engine.inflight import Inflight
+from engine.state import EngineState, StateMachine
+
+if TYPE_CHECKING:
+    from engine.vllm.model import Model
+    from engine.vllm.serving import Serving
+
+log = logging.getLogger(__name__)
+
+Plan = TypeVar("Plan")
+
+_STARTING = "The model is not loaded yet; this server is {}."
+_STALLED = "The engine makes no progress at the moment."
+_DRAINING = "This server is shutting down."
+_CUT_OFF = "This server is shutting down, and the answer did not finish in time."
+_DEAD = "The engine has ended; this server is restarting."
+# How long an answer that is being ended may take to reach its client.
+_LAST_WORDS_S = 3.0
+
+
+class Engine:
+    """One engine; `start` once, then `watch` until it fails or `drain` and `stop` are called."""
+
+    def __init__(self, states: StateMachine) -> None:
+        self._states = states
+        self._model: Model | None = None
+        self._config: EngineConfig | None = None
+        self._guard: Guard | None = None
+        self._scratch = tempfile.TemporaryDirectory(prefix="unigate-", ignore_cleanup_errors=True)
+        self.inflight = Inflight()
+
+    @property
+    def states(self) -> StateMachine:
+        """The state, for those who read it."""
+        return self._states
+
+    @property
+    def serving(self) -> "Serving":
+        """What answers requests; raises the reason when nothing may be answered now."""
+        match self._states.state:
+            case EngineState.READY:
+                assert self._model is not None  # READY comes after WARMING
+                return self._model.serving
+            case EngineState.STALLED:
+                raise EngineStalledError(_STALLED)
+            case EngineState.DRAINING | EngineState.STOPPED:
+                raise EngineDrainingError(_DRAINING)
+            case EngineState.FAILED:
+                raise EngineDeadError(_DEAD)
+            case state:
+                raise EngineNotReadyError(_STARTING.format(state.name))
+
+    async def start(
+        self,
+        select: Callable[[], Awaitable[Plan]],
+        fetch: Callable[[Plan], Awaitable[EngineConfig]],
+    ) -> None:
+        """Go from PENDING to READY.
+
+        Raises:
+            EngineArgumentsError: vLLM does not understand the engine arguments.
+            EngineStartError: the engine did not come up.
+            Exception: whatever `select` and `fetch` raise.
+        """
+        self._states.to(EngineState.SELECTING, "choosing what to serve")
+        plan = await select()
+        self._states.to(EngineState.DOWNLOADING, "fetching and verifying the model's files")
+        config = await fetch(plan)
+        self._states.to(EngineState.LOADING, f"loading {config.served_names[0]}")
+        self._config = config
+        try:
+            async with asyncio.timeout(config.start_timeout_s):
+                await self._load(config)
+        except TimeoutError:
+            raise EngineStartError(
+                f"not ready after {config.start_timeout_s:g} s in state {self._states.state.name}; "
+                "raise UNIGATE_START_TIMEOUT_S if the model needs longer",
+            ) from None
+        self._states.to(EngineState.READY, f"serving {config.served_names[0]}")
+
+    async def _load(self, config: EngineConfig) -> None:
+        def load() -> "Model":
+            from engine.vllm.environment import prepare  # noqa: PLC0415  # seconds, so in a thread
+
+            prepare(config, self._scratch.name)
+            from engine.vllm.model import Model  # noqa: PLC0415  # as above
+
+            return Model.load(config, self._on_pulse)
+
+        try:
+            model = await call_in_daemon_thread(load, "engine-load")
+            await model.attach()
+            self._states.to(EngineState.WARMING, "generating the first token")
+            await model.generate_one_token()
+        except EngineArgumentsError:
+            raise
+        except Exception as error:  # the border to vLLM: any failure means that there is no engine
+            log.exception("engine.start_failed")
+            raise EngineStartError(first_line(error)) from error
+        self._model = model
+
+    async def watch(self) -> Failure:
+        """Watch a started engine; returns when it has failed."""
+        model, config = self._running()
+        self._guard = Guard(model, config, self._follow)
+        return await self._guard.watch()
+
+    def _follow(self, stalled: bool, reason: str) -> None:
+        """READY and STALLED follow the guard; a drain goes on whatever it says."""
+        state = self._states.state
+        if stalled and state is EngineState.READY:
+            self._states.to(EngineState.STALLED, reason)
+        elif not stalled and state is EngineState.STALLED:
+            self._states.to(EngineState.READY, reason)
+
+    def _on_pulse(self) -> None:
+        if self._guard is not None:
+            self._guard.pulse()
+
+    def _running(self) -> "tuple[Model, EngineConfig]":
+        if self._model is None or self._config is None:
+            raise RuntimeError("the engine is not started")
+        return self._model, self._config
+
+    async def fail(self, reason: str) -> None:
+        """Give up: every open request gets its error now, and new ones are refused."""
+        self._states.to(EngineState.FAILED, reason)
+        if self._model is not None:
+            self._model.refuse_all(EngineDeadError(_DEAD))
+            await self.inflight.wait_until_empty(_LAST_WORDS_S)
+
+    async def drain(self, delay_s: float, timeout_s: float) -> None:
+        """Refuse new work, let running requests finish, and end the rest with an error."""
+        self._states.to(EngineState.DRAINING, "asked to stop")
+        await asyncio.sleep(delay_s)
+        if await self.inflight.wait_until_empty(timeout_s):
+            return
+        log.warning("engine.drain_timeout", extra={"requests": self.inflight.count})
+        await self.end_now()
+
+    async def end_now(self) -> None:
+        """End running requests with an error at once, whatever a drain would still wait for."""
+        model, _ = self._running()
+        model.refuse_all(EngineDrainingError(_CUT_OFF))
+        await self.inflight.wait_until_empty(_LAST_WORDS_S)
+
+    @property
+    def errored(self) -> bool:
+        """Whether vLLM itself knows that the engine is dead."""
+        return self._model is not None and self._model.errored
+
+    async def stop(self, *, graceful: bool = True) -> None:
+        """End the engine's processes, whatever state they are in."""
+        listens = graceful and self._guard is not None and not self._guard.is_stalled
+        if self._guard is not None:
+            self._guard.close()
+        if listens and self._model is not None and self._config is not None:
+            timeout_s = self._config.stop_timeout_s
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s + 2):
+                    await self._model.shutdown(timeout_s)
+        await self.kill()
+        if self._states.state is not EngineState.FAILED:
+            self._states.to(EngineState.STOPPED, "asked to stop")
+
+    async def kill(self) -> None:
+        """Kill what is left of the engine's processes."""
+        await call_in_daemon_thread(lambda: processes.end_all(0.0), "engine-kill")
+        self._scratch.cleanup()

@@ -1,0 +1,65 @@
+"""What the engine refuses or fails with, on one screen; `app.errors` gives each its status."""
+
+
+class EngineError(Exception):
+    """Base of what leaves this package. The message is safe to show to a client."""
+
+
+class InvalidRequestError(EngineError):
+    """The request can never be served as it is."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class ContextLengthError(InvalidRequestError):
+    """Prompt and answer together do not fit the model's context."""
+
+
+class ModelNotFoundError(EngineError):
+    """The request names a model that is not served here."""
+
+    def __init__(self, name: str, served: tuple[str, ...]) -> None:
+        super().__init__(f"The model {name!r} does not exist. Served here: {', '.join(served)}.")
+        self.name, self.served = name, served
+
+
+class TaskNotSupportedError(EngineError):
+    """The served model cannot do what the route is for."""
+
+    def __init__(self, task: str, needs: str, model: str) -> None:
+        super().__init__(f"{task} needs {needs}, and {model!r} is not one.")
+        self.task, self.needs, self.model = task, needs, model
+
+
+class EngineNotReadyError(EngineError):
+    """The engine is not up yet."""
+
+
+class EngineStalledError(EngineError):
+    """The engine makes no progress just now; it may recover."""
+
+
+class EngineDrainingError(EngineError):
+    """The server is on its way down and takes no new work, or ends what did not finish in time."""
+
+
+class OverloadedError(EngineError):
+    """The engine has as much work as it may queue."""
+
+
+class EngineDeadError(EngineError):
+    """The engine ended; the process is about to follow."""
+
+
+class GenerationFailedError(EngineError):
+    """The engine failed on this request alone."""
+
+
+class EngineStartError(Exception):
+    """The engine could not be started. Never reaches a client."""
+
+
+class EngineArgumentsError(Exception):
+    """vLLM's own parser refuses the engine arguments. Never reaches a client."""

@@ -1,0 +1,40 @@
+"""Counts the requests that are being answered, so that a drain knows when it is done."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Inflight:
+    """A request counts from its admission until the last byte of its answer is handed over."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def count(self) -> int:
+        """Requests being answered now."""
+        return self._count
+
+    @contextmanager
+    def track(self) -> Iterator[None]:
+        """Count one request while the block runs."""
+        self._count += 1
+        self._empty.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._empty.set()
+
+    async def wait_until_empty(self, timeout_s: float) -> bool:
+        """Wait for the last request to end; False when `timeout_s` passes first."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True

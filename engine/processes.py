@@ -1,0 +1,111 @@
+"""The engine's processes: who they are, when one ends, and that none is left behind."""
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+
+log = logging.getLogger(__name__)
+
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+# vLLM titles its processes "VLLM::EngineCore", "VLLM::Worker_TP0" (utils/system_utils.py).
+_TITLE = "VLLM::"
+_WORKER = "Worker"
+
+
+def adopt_orphans() -> None:
+    """Become the parent of grandchildren whose parent dies, so that they can still be found."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        log.warning("processes.no_subreaper", extra={"errno": ctypes.get_errno()})
+
+
+def descendants() -> list[psutil.Process]:
+    """All processes below this one, but for multiprocessing's resource tracker.
+
+    The tracker removes shared memory that killed processes leave, and ends by itself after us.
+    """
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if not any("resource_tracker" in word for word in process.cmdline()):
+                found.append(process)
+    return found
+
+
+def worker_ids() -> tuple[int, ...]:
+    """Ids of the engine's worker processes."""
+    found = []
+    for process in descendants():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            title = " ".join(process.cmdline())
+            if title.startswith(_TITLE) and _WORKER in title:
+                found.append(process.pid)
+    return tuple(found)
+
+
+class Sentinels:
+    """Tells the event loop at once when one of the given processes ends."""
+
+    def __init__(self, processes: dict[int, str], on_end: Callable[[str], None]) -> None:
+        """`processes` maps an id to what the process is; `on_end` gets the sentence to log."""
+        self._loop = asyncio.get_running_loop()
+        self._on_end = on_end
+        self._names: dict[int, str] = {}
+        for pid, name in processes.items():
+            try:
+                descriptor = os.pidfd_open(pid)
+            except ProcessLookupError:
+                self._loop.call_soon(on_end, f"{name} (process {pid}) has ended")
+                continue
+            self._names[descriptor] = f"{name} (process {pid})"
+            self._loop.add_reader(descriptor, self._ended, descriptor)
+
+    def close(self) -> None:
+        """Stop listening: what ends from now on ends on purpose."""
+        for descriptor in self._names:
+            self._loop.remove_reader(descriptor)
+            os.close(descriptor)
+        self._names.clear()
+
+    def _ended(self, descriptor: int) -> None:
+        self._loop.remove_reader(descriptor)
+        self._on_end(f"{self._names[descriptor]} has ended{_how(descriptor)}")
+
+
+def _how(descriptor: int) -> str:
+    """How a child ended, if it can be told without taking the status from multiprocessing."""
+    try:
+        status = os.waitid(os.P_PIDFD, descriptor, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except OSError:  # a grandchild, or multiprocessing was faster
+        return ""
+    if status is None:
+        return ""
+    if status.si_code == os.CLD_EXITED:
+        return f" with exit code {status.si_status}"
+    name = signal.Signals(status.si_status).name
+    hint = ", as the kernel does when memory runs out" if status.si_status == signal.SIGKILL else ""
+    return f", killed by {name}{hint}"
+
+
+def end_all(grace_s: float) -> None:
+    """End every descendant: SIGTERM, then SIGKILL after `grace_s` seconds. Blocks."""
+    remaining = descendants()
+    if grace_s > 0:
+        for process in remaining:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, remaining = psutil.wait_procs(remaining, timeout=grace_s)
+    # A process may have started another while it was being looked for: look until none is left.
+    deadline = time.monotonic() + max(grace_s, 1.0)
+    while (remaining := descendants()) and time.monotonic() < deadline:
+        for process in remaining:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(remaining, timeout=0.5)

@@ -1,0 +1,77 @@
+"""`AsyncLLM` as unigate needs it: generations with an owner, a pulse, failure."""
+
+from collections.abc import Callable
+from typing import Any
+
+from vllm.config import VllmConfig
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.sampling_params import SamplingParams
+from vllm.usage.usage_lib import UsageContext
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.metrics.loggers import StatLoggerBase
+
+from engine.errors import EngineError
+from engine.vllm.generation import Generation, created
+
+
+class EngineClient(AsyncLLM):
+    """The client side of the engine; lives on the event loop once it is built."""
+
+    failure: EngineError | None = None
+    """Set once the engine is given up: nothing is admitted any more."""
+
+    def generate(  # type: ignore[override]  # a Generation where vLLM has an async generator
+        self, prompt: Any, sampling_params: SamplingParams, request_id: str, **options: Any
+    ) -> Generation:
+        """Prepare a generation; it reaches the engine when admitted or first read."""
+
+        async def admit() -> Any:
+            if self.failure is not None:
+                raise self.failure
+            return await self.add_request(request_id, prompt, sampling_params, **options)
+
+        async def abort(internal_id: str | None) -> None:
+            # Our own id serves too, since no other request has it (Serving makes it at random).
+            await self.abort(internal_id or request_id, internal=internal_id is not None)
+
+        generation = Generation(admit, abort)
+        mine = created.get(None)
+        if mine is not None:
+            mine.append(generation)
+        return generation
+
+    def end_all(self, error: EngineError) -> None:
+        """Answer every open request with `error`, now; each one aborts itself in the engine."""
+        self.output_processor.propagate_error(error)
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Ids of the engine core processes that this process started."""
+        manager = self.engine_core.resources.engine_manager
+        return tuple(process.pid for process in getattr(manager, "processes", ()) if process.pid)
+
+
+def build(arguments: AsyncEngineArgs, on_pulse: Callable[[], None]) -> EngineClient:
+    """Start the engine and wait for it; blocks for as long as the model loads.
+
+    `on_pulse` is called on the event loop for each step the engine reports.
+    """
+
+    class Pulse(StatLoggerBase):
+        """vLLM tells its statistics loggers about every step: the proof that there was one."""
+
+        def __init__(self, vllm_config: VllmConfig, engine_index: int = 0) -> None:
+            del vllm_config, engine_index
+
+        def record(self, *_: Any, **__: Any) -> None:
+            on_pulse()
+
+        def log_engine_initialized(self) -> None:
+            pass
+
+    client = EngineClient.from_engine_args(
+        arguments,
+        usage_context=UsageContext.OPENAI_API_SERVER,
+        stat_loggers=[Pulse],
+    )
+    assert isinstance(client, EngineClient)  # from_engine_args is typed AsyncLLM
+    return client

@@ -1,0 +1,99 @@
+"""A model that is loaded: what `engine.engine` needs of vLLM, in types that are not vLLM's."""
+
+import argparse
+import asyncio
+import gc
+from collections.abc import Callable
+
+from vllm.sampling_params import RequestOutputKind, SamplingParams
+from vllm.utils import random_uuid
+
+from engine.config import EngineConfig
+from engine.daemon_thread import call_in_daemon_thread
+from engine.errors import EngineError
+from engine.vllm.arguments import engine_arguments, parse
+from engine.vllm.client import EngineClient, build
+from engine.vllm.serving import Serving
+
+
+class Model:
+    """The engine client and its serving objects. Its coroutines belong to the event loop."""
+
+    def __init__(
+        self, client: EngineClient, arguments: argparse.Namespace, config: EngineConfig
+    ) -> None:
+        self._client = client
+        self._arguments = arguments
+        self._config = config
+        self._serving: Serving | None = None
+
+    @classmethod
+    def load(cls, config: EngineConfig, on_pulse: Callable[[], None]) -> "Model":
+        """Start the engine; blocks for as long as the model loads.
+
+        Raises:
+            EngineArgumentsError: vLLM does not understand the engine arguments.
+            Exception: whatever vLLM raises when the engine does not come up.
+        """
+        arguments = parse(config)
+        return cls(build(engine_arguments(arguments), on_pulse), arguments, config)
+
+    @property
+    def serving(self) -> Serving:
+        """The serving objects; there are none before `attach`."""
+        assert self._serving is not None  # Engine asks after WARMING only
+        return self._serving
+
+    async def attach(self) -> None:
+        """Bind the client to this event loop and build the serving objects."""
+        deadline_s = self._config.utility_timeout_s
+        # vLLM starts to listen to its engine with the first utility call: a death before that
+        # would go unnoticed (comment in AsyncMPClient.__init__).
+        tasks = await asyncio.wait_for(self._client.get_supported_tasks(), deadline_s)
+        await asyncio.wait_for(self._client.reset_mm_cache(), deadline_s)
+        # In a thread: probes are answered while parsers are imported and templates compiled.
+        self._serving = await asyncio.to_thread(
+            Serving, self._client, self._arguments, tuple(tasks)
+        )
+
+    async def generate_one_token(self) -> None:
+        """Prove that the engine works end to end, and let it compile what it compiles lazily."""
+        if not self.serving.generates_text:
+            return
+        params = SamplingParams(
+            max_tokens=1, temperature=0.0, output_kind=RequestOutputKind.FINAL_ONLY
+        )
+        prompt = {"type": "token", "prompt_token_ids": [0]}
+        async for _ in self._client.generate(prompt, params, f"warm-up-{random_uuid()}"):
+            pass
+        # What exists now stays: the garbage collector need not look at it again. Collecting first
+        # would stop the event loop for 0.2 s.
+        gc.freeze()
+
+    async def ping(self) -> None:
+        """Return when the engine core and every worker have answered."""
+        deadline_s = self._config.utility_timeout_s
+        await asyncio.wait_for(self._client.collective_rpc("check_health"), deadline_s)
+
+    @property
+    def errored(self) -> bool:
+        """Whether vLLM itself knows that the engine is dead."""
+        return self._client.errored
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Ids of the engine core processes."""
+        return self._client.process_ids()
+
+    def refuse_all(self, error: EngineError) -> None:
+        """Admit nothing more, and answer every open request with `error`."""
+        self._client.failure = error
+        self._client.end_all(error)
+
+    async def shutdown(self, timeout_s: float) -> None:
+        """End the engine's processes; takes up to about `timeout_s`."""
+        if self._client.output_handler is not None:
+            # It would take the end of the engine for a failure, and log it as one.
+            self._client.output_handler.cancel()
+        await call_in_daemon_thread(
+            lambda: self._client.shutdown(timeout=timeout_s), "engine-shutdown"
+        )

@@ -1,0 +1,41 @@
+"""What all tiers share: one real server per session, and a clean environment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import Server
+
+DEMO = Path(__file__).parents[1] / "deploy" / "demo" / "unigate-demo"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--slow-factor",
+        type=float,
+        default=1.0,
+        help="Stretches every time limit: for machines slower than two ordinary cores.",
+    )
+
+
+@pytest.fixture(scope="session")
+def slow(request: pytest.FixtureRequest) -> float:
+    factor: float = request.config.getoption("--slow-factor")
+    return factor
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The built-in model's directory."""
+    return DEMO
+
+
+@pytest.fixture(scope="session")
+def server(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server with the built-in model, shared by all tests that leave it as it was."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    # Few sequences at a time, so that a test can fill the engine.
+    with Server(str(demo), "--max-num-seqs", "4", log=log, slow=slow) as running:
+        running.wait_until_ready()
+        yield running

@@ -1,0 +1,125 @@
+"""Every way to be refused, and that nobody sees a traceback or a path."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.errors import assert_error
+from tests.support.server import Server
+
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2}
+
+
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"{bad}", b'"text"', b"[]", b"null", b"\xff\xfe", b"[" * 5000, b'{"a":' * 5000],
+    ids=["empty", "cut", "bad", "string", "list", "null", "not-utf8", "deep-list", "deep-object"],
+)
+def test_a_body_that_is_no_json_object_is_refused(server: Server, path: str, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    response = httpx.post(server.url + path, content=body, headers=headers)
+    assert_error(response, 400, "invalid_request")
+
+
+def test_a_body_that_is_not_declared_as_json_is_refused(server: Server) -> None:
+    response = httpx.post(server.url + CHAT, content=b"{}", headers={"content-type": "text/plain"})
+    assert_error(response, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": "Hello"}, "messages"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
+        ({"messages": []}, None),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": 10**6}, "max_tokens"),
+        ({"max_tokens": "many"}, "max_tokens"),
+        ({"n": 0}, "n"),
+        ({"n": -1}, "n"),
+        ({"n": 10**6}, "n"),
+        ({"n": 1.5}, "n"),
+        ({"logprobs": True, "top_logprobs": 10**4}, "logprobs"),
+        ({"logprobs": True, "top_logprobs": -2}, "top_logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"stop": [""]}, "stop"),
+        ({"stop": [1, 2]}, "stop"),
+        ({"stop": ["x"] * 10**4}, "stop"),
+        ({"temperature": -1}, "temperature"),
+        ({"top_p": 2}, "top_p"),
+        ({"logit_bias": {"99999999": 1}}, "logit_bias"),
+        ({"seed": 2**70}, "seed"),
+        ({"tool_choice": "required"}, None),
+        ({"response_format": {"type": "json_schema"}}, None),
+        ({"chat_template": "{{ messages }}"}, None),
+    ],
+    ids=str,
+)
+def test_a_field_out_of_bounds_is_refused_before_the_first_byte(
+    server: Server, fields: dict[str, Any], param: str | None, streamed: bool
+) -> None:
+    response = server.post(CHAT, {**HELLO, **fields, "stream": streamed})
+    error = assert_error(response, 400, "invalid_request")
+    if param is not None:
+        assert error["param"] == param
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"prompt": [10**7]}, {"prompt": "x", "n": 0}, {"prompt": "x", "logprobs": 10**4}],
+    ids=str,
+)
+def test_completions_refuse_alike(server: Server, fields: dict[str, Any], streamed: bool) -> None:
+    assert_error(server.post(COMPLETIONS, {**fields, "stream": streamed}), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("words", [20_000, 2_000_000], ids=["long", "endless"])
+def test_a_prompt_too_long_says_so(server: Server, streamed: bool, words: int) -> None:
+    text = "hello " * words
+    chat = {**HELLO, "messages": [{"role": "user", "content": text}], "stream": streamed}
+    error = assert_error(server.post(CHAT, chat), 400, "context_length_exceeded")
+    assert error["param"] == "messages"
+    completion = {"prompt": text, "stream": streamed}
+    error = assert_error(server.post(COMPLETIONS, completion), 400, "context_length_exceeded")
+    assert error["param"] == "prompt"
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+def test_an_unknown_model_is_named(server: Server, path: str, streamed: bool) -> None:
+    body = {**HELLO, "prompt": "x", "model": "gpt-99", "stream": streamed}
+    error = assert_error(server.post(path, body), 404, "model_not_found")
+    assert "gpt-99" in error["message"]
+    assert "unigate-demo" in error["message"]
+
+
+def test_an_unknown_model_cannot_be_looked_up(server: Server) -> None:
+    assert_error(server.get("/v1/models/org/unknown"), 404, "model_not_found")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/chat", "/health", "/metrics", "/v1/models/", "/docs", "/openapi.json"]
+)
+def test_every_other_route_is_404_in_the_error_shape(server: Server, path: str) -> None:
+    response = server.get(path)
+    assert response.status_code == 404
+    assert_error(response, 404, response.json()["error"]["code"])
+
+
+def test_the_wrong_method_says_so(server: Server) -> None:
+    response = server.get(CHAT)
+    assert_error(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "POST"
+
+
+def test_refusals_leave_the_server_as_it_was(server: Server) -> None:
+    assert server.post(CHAT, HELLO).status_code == 200
+    assert server.get("/v1/health/ready").json()["requests"] == 0

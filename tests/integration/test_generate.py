@@ -1,0 +1,120 @@
+"""Chat and completions, streamed and whole, on the real engine."""
+
+import pytest
+
+from tests.support.server import Server
+from tests.support.sse import DONE, events, stream, text_of
+
+MESSAGES = [{"role": "user", "content": "What is unigate?"}]
+
+
+def test_a_streamed_answer_says_what_the_whole_one_says(server: Server) -> None:
+    body = {"messages": MESSAGES, "temperature": 0, "max_tokens": 40}
+    whole = server.post("/v1/chat/completions", body).json()
+    with stream(server.url + "/v1/chat/completions", body) as response:
+        chunks = list(events(response))
+    assert chunks[-1] == DONE
+    assert text_of(chunks) == whole["choices"][0]["message"]["content"]
+    assert chunks[-2]["choices"][0]["finish_reason"] == whole["choices"][0]["finish_reason"]
+
+
+def test_a_stream_has_one_id_and_starts_with_the_role(server: Server) -> None:
+    with stream(
+        server.url + "/v1/chat/completions", {"messages": MESSAGES, "max_tokens": 8}
+    ) as response:
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        chunks = list(events(response))[:-1]
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+
+
+def test_usage_comes_last_when_it_is_asked_for(server: Server) -> None:
+    body = {
+        "messages": MESSAGES,
+        "max_tokens": 5,
+        "ignore_eos": True,
+        "stream_options": {"include_usage": True},
+    }
+    with stream(server.url + "/v1/chat/completions", body) as response:
+        *_, usage, done = events(response)
+    assert done == DONE
+    assert usage["choices"] == []
+    assert usage["usage"]["completion_tokens"] == 5
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_n_answers_come_for_n(server: Server, streamed: bool) -> None:
+    body = {"prompt": "The server", "n": 3, "max_tokens": 4, "stream": streamed}
+    response = server.post("/v1/completions", body)
+    if streamed:
+        chunks = [chunk for chunk in events(response) if chunk != DONE]
+        choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    else:
+        choices = response.json()["choices"]
+    assert {choice["index"] for choice in choices} == {0, 1, 2}
+
+
+def test_several_prompts_are_answered_in_one_request(server: Server) -> None:
+    body = {"prompt": ["One", "Two"], "max_tokens": 3, "temperature": 0}
+    choices = server.post("/v1/completions", body).json()["choices"]
+    assert [choice["index"] for choice in choices] == [0, 1]
+
+
+def test_logprobs_come_when_asked_for(server: Server) -> None:
+    body = {"messages": MESSAGES, "max_tokens": 3, "logprobs": True, "top_logprobs": 2}
+    choice = server.post("/v1/chat/completions", body).json()["choices"][0]
+    assert all(len(item["top_logprobs"]) == 2 for item in choice["logprobs"]["content"])
+
+
+def test_a_stop_string_ends_the_answer(server: Server) -> None:
+    body = {"messages": MESSAGES, "temperature": 0, "max_tokens": 40}
+    text = server.post("/v1/chat/completions", body).json()["choices"][0]["message"]["content"]
+    stop = text.split()[2]
+    choice = server.post("/v1/chat/completions", {**body, "stop": [stop]}).json()["choices"][0]
+    assert choice["finish_reason"] == "stop"
+    assert stop not in choice["message"]["content"]
+
+
+def test_the_same_seed_gives_the_same_answer(server: Server) -> None:
+    body = {"messages": MESSAGES, "temperature": 1.5, "seed": 7, "max_tokens": 20}
+    first, second = (
+        server.post("/v1/chat/completions", body).json()["choices"][0]["message"]["content"]
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_fields_nobody_knows_are_accepted(server: Server) -> None:
+    body = {"messages": MESSAGES, "max_tokens": 1, "x_field_of_tomorrow": {"a": 1}}
+    assert server.post("/v1/chat/completions", body).status_code == 200
+
+
+def test_the_models_list_names_the_served_model(server: Server) -> None:
+    listed = server.get("/v1/models").json()
+    assert listed["object"] == "list"
+    (entry,) = listed["data"]
+    assert entry["id"] == entry["root"] == "unigate-demo"
+    assert entry["max_model_len"] >= 8192
+    assert server.get("/v1/models/unigate-demo").json() == entry
+
+
+def test_the_clients_request_id_is_echoed_and_not_used_for_the_engine(server: Server) -> None:
+    response = server.post(
+        "/v1/chat/completions",
+        {"messages": MESSAGES, "max_tokens": 1, "request_id": "mine-too"},
+        headers={"x-request-id": "mine"},
+    )
+    assert response.headers["x-request-id"] == "mine"
+    assert "mine" not in response.json()["id"]
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129], ids=["empty", "space", "long"])
+def test_a_request_id_that_cannot_be_logged_is_replaced(server: Server, given: str) -> None:
+    response = server.get("/v1/models", headers={"x-request-id": given})
+    assert response.headers["x-request-id"] not in {"", given}
+
+
+def test_vllms_metrics_and_ours_are_in_one_place(server: Server) -> None:
+    text = server.get("/v1/metrics").text
+    assert "\nunigate_state 5.0\n" in text
+    assert "vllm:num_requests_running" in text

@@ -1,0 +1,57 @@
+"""The names and signatures of vLLM that we rely on, nothing else: an upgrade breaks here first."""
+
+import inspect
+
+import pytest
+import vllm
+from vllm.entrypoints.generate.base.serving import GenerateBaseServing
+from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
+
+from engine.vllm.arguments import OF_VLLMS_SERVER
+
+
+def parameters(function: object) -> set[str]:
+    return set(inspect.signature(function).parameters)  # type: ignore[arg-type]  # any callable
+
+
+def test_the_version_is_the_one_we_read() -> None:
+    assert vllm.__version__ == "0.32.0"
+
+
+def test_a_request_can_be_admitted_and_aborted_by_us() -> None:
+    assert {"request_id", "prompt", "params", "lora_request"} <= parameters(AsyncLLM.add_request)
+    assert {"request_id", "internal"} <= parameters(AsyncLLM.abort)
+    assert inspect.iscoroutinefunction(AsyncLLM.add_request)
+
+
+def test_generate_takes_what_serving_classes_pass_on() -> None:
+    ours = {"prompt", "sampling_params", "request_id"}
+    passed_on = parameters(AsyncLLM.generate) - ours - {"self"}
+    assert passed_on <= parameters(AsyncLLM.add_request)
+
+
+def test_open_requests_can_be_answered_with_an_error() -> None:
+    assert parameters(OutputProcessor.propagate_error) == {"self", "e"}
+    assert {"get", "get_nowait", "close"} <= set(dir(RequestOutputCollector))
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "create_streaming_error_response",
+        "_convert_generation_error_to_streaming_response",
+        "_raise_if_error",
+        "_base_request_id",
+    ],
+)
+def test_the_hooks_we_override_exist(hook: str) -> None:
+    assert callable(getattr(GenerateBaseServing, hook))
+
+
+def test_the_flags_we_refuse_are_flags_of_vllm() -> None:
+    bare = FlexibleArgumentParser(add_help=False)  # type: ignore[no-untyped-call]  # vLLM's
+    namespace = make_arg_parser(bare).parse_args([])
+    assert vars(namespace).keys() >= OF_VLLMS_SERVER

@@ -1,0 +1,50 @@
+"""A client in the middle of a stream: a process of its own, that takes no time from the test."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.server import Server
+from tests.support.sse import DONE
+from tests.support.wait import wait_until
+
+# Copies the answer to stdout as it comes; a connection that is cut is an exception, hence exit 1.
+_SCRIPT = """
+import http.client, sys
+port, path, body = sys.argv[1:]
+connection = http.client.HTTPConnection("127.0.0.1", int(port))
+connection.request("POST", path, body, {"content-type": "application/json"})
+answer = connection.getresponse()
+while data := answer.read1(65536):
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+"""
+
+
+class Reader:
+    """Reads one streamed chat completion into a file, from the moment it is made."""
+
+    def __init__(self, server: Server, path: Path, **fields: Any) -> None:
+        messages = [{"role": "user", "content": "Tell me a long story."}]
+        body = json.dumps({"messages": messages, "ignore_eos": True, "stream": True, **fields})
+        self._path = path
+        with path.open("wb") as file:
+            self._process = subprocess.Popen(  # noqa: S603  # ours
+                [sys.executable, "-c", _SCRIPT, str(server.port), "/v1/chat/completions", body],
+                stdout=file,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def wait_until_begun(self) -> None:
+        wait_until(
+            lambda: b"data: " in self._path.read_bytes(), within_s=30, what="the stream has begun"
+        )
+
+    def events(self) -> list[Any]:
+        """All events, once the stream has ended properly."""
+        assert self._process.wait(timeout=30) == 0, "the connection was cut"
+        lines = self._path.read_text().splitlines()
+        data = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+        return [DONE if item == DONE else json.loads(item) for item in data]

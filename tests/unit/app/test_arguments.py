@@ -1,0 +1,66 @@
+"""Engine arguments from several sources."""
+
+import pytest
+
+from app.arguments import Argument, from_text, from_words, merge, take
+from app.settings import BadSettingsError
+
+
+def tokens(arguments: list[Argument]) -> list[str]:
+    return [token for argument in arguments for token in argument.tokens]
+
+
+def merged(*texts: str) -> list[str]:
+    return tokens(merge(*(from_text(text, f"source {i}") for i, text in enumerate(texts))))
+
+
+@pytest.mark.parametrize(
+    ("texts", "result"),
+    [
+        (["--dtype float32"], "--dtype float32"),
+        (["--dtype=float32"], "--dtype float32"),
+        (["--max_model_len 5"], "--max-model-len 5"),
+        (["-tp 2"], "--tensor-parallel-size 2"),
+        (["--max-model-len -1"], "--max-model-len -1"),
+        (["--dtype float16", "--dtype float32"], "--dtype float32"),
+        (["--dtype float16 --dtype float32"], "--dtype float32"),
+        (["--enforce-eager", "--no-enforce-eager"], "--no-enforce-eager"),
+        (["--served-model-name a b"], "--served-model-name a b"),
+        (["--x '{\"a\": 1, \"b\": {\"c\": 2}}'", "--x '{\"b\": {\"d\": 3}}'"],
+         '--x {"a": 1, "b": {"c": 2, "d": 3}}'),
+        (["--x '{\"a\": 1}'", "--x '{\"a\": 2}'"], '--x {"a": 2}'),
+        (["--x '{\"a\": 1}'", "--x text"], "--x text"),
+        (["--x.a 1", "--x.b two"], '--x {"a": 1, "b": "two"}'),
+        (["--x.a.b 1 --x.a.c"], '--x {"a": {"b": 1, "c": true}}'),
+        (["--x '{\"a\": 1}'", "--x.b 2"], '--x {"a": 1, "b": 2}'),
+        (["--x.b 2", "--x '{\"a\": 1}'"], '--x {"b": 2, "a": 1}'),
+    ],
+)  # fmt: skip
+def test_the_later_source_wins_and_objects_are_composed(texts: list[str], result: str) -> None:
+    assert " ".join(merged(*texts)) == result
+
+
+def test_an_argument_knows_its_source() -> None:
+    (argument,) = merge(from_text("--dtype half", "ENV"), from_words(["--dtype=float"], "cli"))
+    assert argument.source == "cli"
+
+
+def test_values_with_spaces_survive_quotes() -> None:
+    assert tokens(from_text("--x 'a b'", "ENV")) == ["--x", "a b"]
+
+
+@pytest.mark.parametrize("text", ["--x 'a", "word --x"])
+def test_what_is_not_understood_names_its_source(text: str) -> None:
+    with pytest.raises(BadSettingsError, match="ENV"):
+        from_text(text, "ENV")
+
+
+def test_take_gives_the_value_and_the_rest() -> None:
+    value, rest = take(from_words(["--port", "80", "--x"], "cli"), "--port")
+    assert value == "80"
+    assert tokens(rest) == ["--x"]
+
+
+def test_take_refuses_a_flag_without_its_value() -> None:
+    with pytest.raises(BadSettingsError, match="--port"):
+        take(from_words(["--port"], "cli"), "--port")

@@ -1,0 +1,77 @@
+"""Settings: read, refused, warned about."""
+
+import pytest
+
+from app.nim_variables import NOT_SUPPORTED, TOLERATED
+from app.settings import BadSettingsError, Settings, names_of, read
+
+
+def test_the_first_variable_of_a_setting_wins() -> None:
+    resolved = read({"NIM_HTTP_API_PORT": "1", "NIM_SERVER_PORT": "2"})
+    assert resolved.settings.port == 2
+    assert resolved.sources["port"] == "NIM_SERVER_PORT"
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    assert read({"NIM_SERVER_PORT": ""}).settings.port == 8000
+
+
+@pytest.mark.parametrize("word", ["1", "true", "True", "YES", "on"])
+def test_booleans_are_read_as_operators_write_them(word: str) -> None:
+    assert read({"NIM_TRUST_CUSTOM_CODE": word}).settings.trust_custom_code
+
+
+@pytest.mark.parametrize(("word", "level"), [("debug", "DEBUG"), ("DEFAULT", "INFO")])
+def test_log_levels_are_read_in_any_case(word: str, level: str) -> None:
+    assert read({"NIM_LOG_LEVEL": word}).settings.log_level == level
+
+
+def test_every_wrong_value_is_named_and_none_is_shown() -> None:
+    with pytest.raises(BadSettingsError) as caught:
+        read({"NIM_SERVER_PORT": "secret-port", "NIM_MAX_MODEL_LEN": "secret-length"})
+    assert "NIM_SERVER_PORT" in str(caught.value)
+    assert "NIM_MAX_MODEL_LEN" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_misspelt_variable_is_warned_about_with_the_nearest_name() -> None:
+    (warning,) = read({"NIM_SEVER_PORT": "1"}).warnings
+    assert "NIM_SEVER_PORT" in warning
+    assert "NIM_SERVER_PORT" in warning
+
+
+def test_a_misspelt_variable_is_an_error_in_strict_mode() -> None:
+    with pytest.raises(BadSettingsError, match="UNIGATE_DRAIN_DELAY_S"):
+        read({"UNIGATE_DRAIN_DELAI_S": "1", "UNIGATE_STRICT_ENV": "1"})
+
+
+def test_a_variable_without_effect_says_what_to_do() -> None:
+    (warning,) = read({"NIM_KVCACHE_PERCENT": "0.5"}).warnings
+    assert "--gpu-memory-utilization" in warning
+
+
+def test_a_key_that_nobody_checks_is_not_passed_over_in_silence() -> None:
+    (warning,) = read({"VLLM_API_KEY": "secret"}).warnings
+    assert "checks no keys" in warning
+    assert "secret" not in warning
+
+
+def test_what_operators_inject_is_not_worth_a_word() -> None:
+    assert read(dict.fromkeys(TOLERATED, "1")).warnings == ()
+
+
+def test_no_variable_is_in_two_lists() -> None:
+    known = {name for setting in Settings.model_fields for name in names_of(setting)}
+    assert not known & NOT_SUPPORTED.keys()
+    assert not known & TOLERATED
+    assert not TOLERATED & NOT_SUPPORTED.keys()
+
+
+def test_a_token_is_never_printed() -> None:
+    settings = read({"HF_TOKEN": "hf_secret"}).settings
+    assert "hf_secret" not in repr(settings)
+    assert "hf_secret" not in str(settings.hf_token)
+
+
+def test_served_names_are_separated_by_commas() -> None:
+    assert read({"NIM_SERVED_MODEL_NAME": "a, b,"}).settings.served_names == ("a", "b")

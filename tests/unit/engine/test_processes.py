@@ -1,0 +1,69 @@
+"""Children: noticed when they end, and ended."""
+
+import asyncio
+import subprocess
+import sys
+
+import psutil
+
+from engine import processes
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
+]
+
+
+def test_an_end_is_told_at_once_with_how_it_came() -> None:
+    async def scenario() -> list[str]:
+        told: list[str] = []
+        child = subprocess.Popen(SLEEP)  # noqa: ASYNC220, S603  # ours, and quick
+        sentinels = processes.Sentinels({child.pid: "the child"}, told.append)
+        await asyncio.sleep(0.05)
+        assert told == []
+        child.kill()
+        await asyncio.sleep(0.2)
+        sentinels.close()
+        child.wait()
+        return told
+
+    (sentence,) = asyncio.run(scenario())
+    assert sentence.startswith("the child (process ")
+    assert "killed by SIGKILL" in sentence
+
+
+def test_a_process_that_is_gone_already_is_told_too() -> None:
+    async def scenario() -> list[str]:
+        told: list[str] = []
+        child = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220  # as above
+        child.wait()
+        processes.Sentinels({child.pid: "the child"}, told.append)
+        await asyncio.sleep(0.01)
+        return told
+
+    assert len(asyncio.run(scenario())) == 1
+
+
+def test_nothing_is_told_after_close() -> None:
+    async def scenario() -> list[str]:
+        told: list[str] = []
+        child = subprocess.Popen(SLEEP)  # noqa: ASYNC220, S603  # as above
+        sentinels = processes.Sentinels({child.pid: "the child"}, told.append)
+        sentinels.close()
+        child.kill()
+        child.wait()
+        await asyncio.sleep(0.05)
+        return told
+
+    assert asyncio.run(scenario()) == []
+
+
+def test_every_descendant_is_ended_also_those_that_refuse() -> None:
+    children = [subprocess.Popen(SLEEP), subprocess.Popen(STUBBORN)]  # noqa: S603  # ours
+    processes.end_all(0.5)
+    assert processes.descendants() == []
+    assert not any(psutil.pid_exists(child.pid) for child in children)
+    for child in children:
+        child.wait(timeout=1)
