@@ -1,62 +1,42 @@
 """The engine dies or freezes: real signals to real processes."""
 
 import signal
-import threading
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
 import pytest
 
 from tests.support.errors import assert_error, assert_error_body
+from tests.support.reader import Reader
 from tests.support.server import Server
-from tests.support.sse import DONE, events, stream
-from tests.support.wait import wait_until
+from tests.support.sse import DONE
 
 STALL_AFTER_S = 4.0
 KILL_AFTER_S = 4.0
-ENDLESS: dict[str, Any] = {
-    "messages": [{"role": "user", "content": "Tell me a long story."}],
-    "max_tokens": 15_000,
-    "ignore_eos": True,
-}
+SHORT = {"messages": [{"role": "user", "content": "Hello."}], "max_tokens": 3}
 ENVIRONMENT = {
     "UNIGATE_STALL_AFTER_S": str(STALL_AFTER_S),
     "UNIGATE_KILL_AFTER_S": str(KILL_AFTER_S),
 }
 
 
-class Reader(threading.Thread):
-    """A client in the middle of an answer; keeps what it was told."""
+class Readers:
+    """Two clients in the middle of an answer, one streamed and one whole."""
 
-    def __init__(self, server: Server, streamed: bool) -> None:
-        super().__init__(daemon=True)
-        self.server, self.streamed = server, streamed
-        self.events: list[Any] = []
-        self.response: httpx.Response | None = None
-        self.start()
+    def __init__(self, server: Server, directory: Path) -> None:
+        self._streamed = Reader(server, directory / "stream", max_tokens=15_000)
+        # A large n keeps it from finishing before the fault comes.
+        self._whole = Reader(server, directory / "whole", max_tokens=15_000, stream=False, n=4)
+        self._streamed.wait_until_begun()
 
-    def run(self) -> None:
-        url = self.server.url + "/v1/chat/completions"
-        if self.streamed:
-            with stream(url, ENDLESS) as self.response:
-                self.events.extend(events(self.response))
-        else:
-            # A large n keeps it from finishing before the fault comes.
-            self.response = httpx.post(url, json={**ENDLESS, "n": 4}, timeout=60)
-
-    def told(self) -> dict[str, str]:
-        """The error the client was told, after all that must hold."""
-        self.join(timeout=20)
-        assert not self.is_alive(), "the client still waits"
-        assert self.response is not None
-        if not self.streamed:
-            return assert_error(self.response, 503, "engine_dead")
-        assert len(self.events) > 1
-        assert DONE not in self.events
-        assert all("error" not in event for event in self.events[:-1])
-        return assert_error_body(self.events[-1], "engine_dead")
+    def assert_told(self) -> None:
+        """Both were told that the engine is dead, and nothing else."""
+        assert_error(self._whole.response(), 503, "engine_dead")
+        *events, last = self._streamed.events()
+        assert events
+        assert DONE not in events
+        assert all("error" not in event for event in events)
+        assert_error_body(last, "engine_dead")
 
 
 def start(demo: Path, tmp_path: Path, slow: float) -> Server:
@@ -89,12 +69,10 @@ def test_a_killed_process_ends_the_server_at_once(
     with start(demo, tmp_path, slow) as server:
         server.wait_until_ready()
         process = victim(server, name)
-        readers = [Reader(server, streamed=True), Reader(server, streamed=False)]
-        wait_until(lambda: len(readers[0].events) > 0, within_s=20, what="the stream has begun")
+        readers = Readers(server, tmp_path)
         process.kill()
         assert server.wait_for_exit(within_s=8) == 6
-        for reader in readers:
-            reader.told()
+        readers.assert_told()
         server.assert_nothing_is_left()
         assert_reported(tmp_path, server, "ENGINE_DIED", name, str(process.pid))
 
@@ -110,23 +88,20 @@ def test_a_frozen_process_is_a_stall_that_may_pass_or_end_the_server(
         # Idle, and thawed in time.
         process.suspend()
         server.wait_for_state("STALLED", within_s=STALL_AFTER_S + 1)
-        refused = server.post("/v1/chat/completions", ENDLESS)
+        refused = server.post("/v1/chat/completions", SHORT)
         assert_error(refused, 503, "engine_stalled")
         assert '"ready"' not in server.get("/v1/health/ready").text
         assert server.get("/v1/health/live").status_code == 200
         process.resume()
         server.wait_for_state("READY", within_s=3)
-        short = {**ENDLESS, "max_tokens": 3}
-        assert server.post("/v1/chat/completions", short).status_code == 200
+        assert server.post("/v1/chat/completions", SHORT).status_code == 200
 
         # Busy, and never thawed.
-        readers = [Reader(server, streamed=True), Reader(server, streamed=False)]
-        wait_until(lambda: len(readers[0].events) > 0, within_s=20, what="the stream has begun")
+        readers = Readers(server, tmp_path)
         process.suspend()
         server.wait_for_state("STALLED", within_s=STALL_AFTER_S + 1)
         assert server.wait_for_exit(within_s=KILL_AFTER_S + 6) == 7
-        for reader in readers:
-            reader.told()
+        readers.assert_told()
         server.assert_nothing_is_left()
         assert_reported(tmp_path, server, "ENGINE_STALLED", "no sign of life")
 

@@ -1,4 +1,4 @@
-"""A client in the middle of a stream: a process of its own, that takes no time from the test."""
+"""A client in the middle of an answer: a process of its own, that takes no time from the test."""
 
 import json
 import subprocess
@@ -6,17 +6,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.support.server import Server
 from tests.support.sse import DONE
 from tests.support.wait import wait_until
 
-# Copies the answer to stdout as it comes; a connection that is cut is an exception, hence exit 1.
+# Copies the answer to stdout as it comes, behind a line with its status and headers; a connection
+# that is cut is an exception, hence exit 1.
 _SCRIPT = """
-import http.client, sys
+import http.client, json, sys
 port, path, body = sys.argv[1:]
 connection = http.client.HTTPConnection("127.0.0.1", int(port))
 connection.request("POST", path, body, {"content-type": "application/json"})
 answer = connection.getresponse()
+head = json.dumps([answer.status, dict(answer.getheaders())])
+sys.stdout.buffer.write(head.encode() + b"\\n")
 while data := answer.read1(65536):
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
@@ -24,7 +29,7 @@ while data := answer.read1(65536):
 
 
 class Reader:
-    """Reads one streamed chat completion into a file, from the moment it is made."""
+    """Reads one chat completion into a file, from the moment it is made; streamed unless told."""
 
     def __init__(self, server: Server, path: Path, **fields: Any) -> None:
         messages = [{"role": "user", "content": "Tell me a long story."}]
@@ -42,9 +47,16 @@ class Reader:
             lambda: b"data: " in self._path.read_bytes(), within_s=30, what="the stream has begun"
         )
 
+    def response(self) -> httpx.Response:
+        """The answer, once it has ended properly."""
+        assert self._process.wait(timeout=30) == 0, "the connection was cut"
+        head, _, content = self._path.read_bytes().partition(b"\n")
+        status, headers = json.loads(head)
+        headers.pop("transfer-encoding", None)
+        return httpx.Response(status, headers=headers, content=content)
+
     def events(self) -> list[Any]:
         """All events, once the stream has ended properly."""
-        assert self._process.wait(timeout=30) == 0, "the connection was cut"
-        lines = self._path.read_text().splitlines()
+        lines = self.response().text.splitlines()
         data = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
         return [DONE if item == DONE else json.loads(item) for item in data]
