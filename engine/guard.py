@@ -16,6 +16,8 @@ from engine.watchdog import Verdict, Watchdog
 
 log = logging.getLogger(__name__)
 
+_RECOVERED = "the engine makes progress again"
+
 
 class FailureKind(Enum):
     """Why a running engine was given up."""
@@ -75,8 +77,11 @@ class Guard:
         return self._watchdog.is_stalled
 
     def pulse(self) -> None:
-        """The engine has shown that it works."""
+        """The engine has shown that it works; a stall is over now, not at the next tick."""
+        was_stalled = self._watchdog.is_stalled
         self._watchdog.pulse()
+        if was_stalled:
+            self._follow(False, _RECOVERED)
 
     def close(self) -> None:
         """Stop looking: what ends from now on ends on purpose."""
@@ -105,7 +110,7 @@ class Guard:
             case Verdict.STALLED:
                 self._follow(True, silence)
             case Verdict.OK:
-                self._follow(False, "the engine makes progress again")
+                self._follow(False, _RECOVERED)
             case Verdict.PING:
                 ping = asyncio.ensure_future(self._ping())
                 self._pings.add(ping)

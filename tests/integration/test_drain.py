@@ -42,7 +42,10 @@ def test_before_ready_it_ends_promptly(
     delay_s = "0" if state == "WARMING" else "20"
     with start(demo, tmp_path, slow, UNIGATE_DRAIN_DELAY_S=delay_s) as server:
         if state == "PENDING":
-            wait_until(lambda: catches(server, number), within_s=5, what="signals are caught")
+            # Python itself catches SIGINT from the start; we catch SIGTERM, after SIGINT.
+            wait_until(
+                lambda: catches(server, signal.SIGTERM), within_s=5, what="signals are caught"
+            )
         else:
             wait_until(lambda: f"new={state}" in server.log, within_s=120, what=state)
         if state == "LOADING":

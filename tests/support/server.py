@@ -36,7 +36,14 @@ def clean_environment(**extra: str) -> dict[str, str]:
     """The environment without anything that configures a server."""
     foreign = ("NIM_", "UNIGATE_", "VLLM_", "HF_")
     mine = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {**mine, "VLLM_CPU_KVCACHE_SPACE": "1", "UNIGATE_DRAIN_DELAY_S": "0", **extra}
+    ours = {
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "UNIGATE_DRAIN_DELAY_S": "0",
+        # Two cores for a test, a server that starts and another that waits: the tests that are
+        # about stalls set their own limit.
+        "UNIGATE_STALL_AFTER_S": "120",
+    }
+    return {**mine, **ours, **extra}
 
 
 class Server:
