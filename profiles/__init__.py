@@ -1,17 +1,4 @@
-"""What to serve and where its files come from. Knows neither HTTP nor vLLM."""
+"""What to serve and where its files come from. Knows neither HTTP nor vLLM.
 
-from profiles.download import fetch
-from profiles.errors import ModelNotAvailableError, ModelReferenceError
-from profiles.model_directory import verify
-from profiles.source import HubModel, LocalModel, ModelSource, parse_source
-
-__all__ = [
-    "HubModel",
-    "LocalModel",
-    "ModelNotAvailableError",
-    "ModelReferenceError",
-    "ModelSource",
-    "fetch",
-    "parse_source",
-    "verify",
-]
+Import from its modules: the first health answer and the shortest verbs do not wait for all of it.
+"""

@@ -1,99 +1,107 @@
-"""A Hugging Face hub in miniature: the three routes that fetching a snapshot takes."""
+"""A Hugging Face hub in miniature: what asking, listing and fetching take."""
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+
+from tests.support.origin import Handler, Origin, running
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TOKEN = "hf_abcdefghijklmnopqrstuvwxyz012345"  # noqa: S105  # opens nothing
+SIGNATURE = "X-Amz-Signature=5ecre75ecre7"
 
 
-class Hub(ThreadingHTTPServer):
-    """Serves one directory as `org/demo`; `org/gated` wants a token; nothing else exists."""
+class Hub(Origin):
+    """Serves one directory as `org/demo`; nothing else exists.
 
-    daemon_threads = True
+    `org/gated` wants a licence; `org/private` wants TOKEN; tokens may be expired or revoked.
+    """
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.directory = directory
-        self.requests: list[str] = []
-        self.held = threading.Event()
-        self.held.set()
+        self.commit = COMMIT
+        self.expired = False
+        self.revoked = False
+        # Large files come from another place, as from a CDN: by an address that is signed.
+        self.large = "*.safetensors"
+        self.cdn: str | None = None
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+    def files(self) -> dict[str, Path]:
+        found = sorted(path for path in self.directory.rglob("*") if path.is_file())
+        return {path.relative_to(self.directory).as_posix(): path for path in found}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: Hub
-    protocol_version = "HTTP/1.1"
 
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _answer(self, *, body: bool) -> None:
-        path = unquote(urlsplit(self.path).path)
-        self.server.requests.append(path)
-        self.server.held.wait(timeout=30)
-        if "org/gated" in path:
-            self._send(403, b"{}", body, {"X-Error-Code": "GatedRepo"})
-        elif path.startswith("/api/models/org/demo"):
-            self._send(200, self._repository(path), body, {})
-        elif path.startswith("/org/demo/resolve/"):
-            self._file(path.split("/resolve/")[1].partition("/")[2], body)
+    def answer(self, path: str, query: dict[str, str]) -> None:
+        authorization = self.headers.get("authorization")
+        if path.startswith("/cdn/"):
+            name = path.removeprefix("/cdn/")
+            data = (self.server.directory / name).read_bytes()
+            etag = f'"{hashlib.sha256(data).hexdigest()}"'
+            self.send_file(name, data, x_repo_commit=self.server.commit, etag=etag)
+        elif authorization and self.server.expired:
+            self.send(401, x_error_message='User Access Token "mine" is expired')
+        elif authorization and self.server.revoked:
+            self.send(401, x_error_message="Invalid credentials in Authorization header")
+        elif path.startswith("/org/gated/resolve/"):
+            # Everybody sees what is in a gated repository, as on the real one.
+            self.send(403 if authorization else 401, x_error_code="GatedRepo")
+        elif "org/private" in path and authorization != f"Bearer {TOKEN}":
+            self.send(401, x_error_code="RepoNotFound")
         else:
-            self._send(404, b"{}", body, {"X-Error-Code": "RepoNotFound"})
+            self._repository(
+                path.replace("org/private", "org/demo").replace("org/gated", "org/demo")
+            )
 
-    def _repository(self, path: str) -> bytes:
-        files = sorted(self.server.directory.iterdir())
-        if "/tree/" in path:
-            return json.dumps(
-                [
-                    {"type": "file", "path": f.name, "size": f.stat().st_size, "oid": "0"}
-                    for f in files
-                ]
-            ).encode()
-        siblings = [{"rfilename": file.name} for file in files]
-        return json.dumps({"id": "org/demo", "sha": COMMIT, "siblings": siblings}).encode()
+    def _repository(self, path: str) -> None:
+        if path.startswith("/api/models/org/demo/revision/") and path.endswith("/nowhere"):
+            self.send(404, x_error_code="RevisionNotFound")
+        elif path.startswith("/api/models/org/demo/tree/"):
+            tree = [self._entry(name, file) for name, file in self.server.files().items()]
+            self.send(200, json.dumps(tree).encode())
+        elif path.startswith("/api/models/org/demo"):
+            siblings = [{"rfilename": name} for name in self.server.files()]
+            about = {"id": "org/demo", "sha": self.server.commit, "siblings": siblings}
+            self.send(200, json.dumps(about).encode())
+        elif path.startswith("/org/demo/resolve/"):
+            self._resolve(path.split("/resolve/")[1].partition("/")[2])
+        else:
+            self.send(404, x_error_code="RepoNotFound")
 
-    def _file(self, name: str, body: bool) -> None:
-        file = self.server.directory / name
-        if not file.is_file():
-            self._send(404, b"{}", body, {"X-Error-Code": "EntryNotFound"})
-            return
+    def _entry(self, name: str, file: Path) -> dict[str, object]:
         data = file.read_bytes()
-        etag = hashlib.sha256(data).hexdigest()
-        self._send(200, data, body, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
+        header = f"blob {len(data)}\0".encode()
+        blob = hashlib.sha1(header + data, usedforsecurity=False).hexdigest()
+        entry: dict[str, object] = {"type": "file", "path": name, "size": len(data), "oid": blob}
+        if file.match(self.server.large):
+            oid = hashlib.sha256(data).hexdigest()
+            entry["lfs"] = {"oid": oid, "size": len(data), "pointerSize": 134}
+        return entry
 
-    def _send(self, status: int, data: bytes, body: bool, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(data)
+    def _resolve(self, name: str) -> None:
+        file = self.server.files().get(name)
+        if file is None:
+            self.send(404, x_error_code="EntryNotFound")
+        elif file.match(self.server.large):
+            base = self.server.cdn or self.server.url
+            linked = {
+                "x_linked_etag": f'"{hashlib.sha256(file.read_bytes()).hexdigest()}"',
+                "x_linked_size": str(file.stat().st_size),
+            }
+            location = f"{base}/cdn/{name}?{SIGNATURE}"
+            self.send(302, b"", location=location, x_repo_commit=self.server.commit, **linked)
+        else:
+            etag = f'"{self._entry(name, file)["oid"]}"'
+            self.send_file(name, file.read_bytes(), x_repo_commit=self.server.commit, etag=etag)
 
 
 @contextmanager
 def hub(directory: Path) -> Iterator[Hub]:
     """A hub that runs while the block does."""
-    with Hub(directory) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.held.set()
-            server.shutdown()
-            thread.join()
+    with running(Hub(directory)) as server:
+        yield server

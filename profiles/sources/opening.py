@@ -1,0 +1,68 @@
+"""The right protocol for a source; each one's library is imported only when it is needed."""
+
+from profiles.access import Access
+from profiles.errors import ModelReferenceError
+from profiles.source import BucketModel, HubModel, ModelScopeModel, NgcModel, RemoteModel
+from profiles.sources.remote import Remote
+
+
+def open_remote(source: RemoteModel, access: Access) -> Remote:
+    """The source, ready to be asked; nothing is asked yet.
+
+    Raises:
+        SourceError: its settings make no sense.
+        ModelReferenceError: the mirror's address is not understood.
+    """
+    # Whoever names a bucket means that bucket.
+    if access.override and not isinstance(source, BucketModel):
+        return _open_mirror(source, access.override, access)
+    match source:
+        case HubModel():
+            from profiles.sources.hub import HubRemote  # noqa: PLC0415
+
+            return HubRemote(source, access)
+        case NgcModel():
+            from profiles.sources.ngc import NgcRemote  # noqa: PLC0415
+
+            return NgcRemote(source, access)
+        case ModelScopeModel():
+            from profiles.sources.modelscope import ModelScopeRemote  # noqa: PLC0415
+
+            return ModelScopeRemote(source, access)
+        case BucketModel():
+            from profiles.sources.object_store import BucketRemote  # noqa: PLC0415
+
+            return BucketRemote(source, access)
+
+
+def _open_mirror(source: RemoteModel, override: str, access: Access) -> Remote:
+    scheme, separator, place = override.partition("://")
+    if not separator or not place.strip("/"):
+        raise ModelReferenceError(
+            f"NIM_REPOSITORY_OVERRIDE {override!r} is not understood; write https://host[:port]/, "
+            "s3://bucket/, gs://bucket/ or jfrog://host[:port]/path"
+        )
+    from profiles.sources.mirror import BucketMirror, WebMirror  # noqa: PLC0415
+
+    if scheme in {"s3", "gs"}:
+        return BucketMirror(source, override, access)
+    if scheme in {"https", "http"}:
+        return WebMirror(source, override, access)
+    # A proxy that speaks the source's own protocol.
+    if scheme in {"jfrog", "ngc"} and isinstance(source, NgcModel):
+        from profiles.sources.ngc import NgcRemote  # noqa: PLC0415
+
+        return NgcRemote(source, access, proxy=_https(place))
+    if scheme == "jfrog" and isinstance(source, HubModel):
+        from profiles.sources.hub import HubRemote  # noqa: PLC0415
+
+        return HubRemote(source, access, endpoint=_https(place))
+    raise ModelReferenceError(
+        f"NIM_REPOSITORY_OVERRIDE: {scheme}:// cannot stand in for {source.uri}"
+    )
+
+
+def _https(place: str) -> str:
+    # Loopback is where tests and port-forwards are, and has no certificate.
+    is_local = place.startswith(("127.0.0.1", "localhost", "[::1]"))
+    return f"{'http' if is_local else 'https'}://{place.rstrip('/')}"

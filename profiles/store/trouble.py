@@ -1,0 +1,60 @@
+"""Puts what a file system refuses into sentences that say what mends it."""
+
+import errno
+import os
+from pathlib import Path
+
+from profiles.errors import ModelNotAvailableError
+from profiles.progress import size
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EROFS}
+_DENIED = {errno.EACCES, errno.EPERM}
+
+
+def explain(error: OSError, cache: Path) -> ModelNotAvailableError:
+    """The sentence for an error that came from working in the store."""
+    if error.errno in _FULL:
+        return ModelNotAvailableError(
+            f"no space is left in the store {cache} ({error.strerror}, {size(_free(cache))} free): "
+            "free some, or set NIM_CACHE_PATH to a larger volume; what has arrived is kept and "
+            "used when it is started again"
+        )
+    if error.errno in _READ_ONLY:
+        return ModelNotAvailableError(
+            f"the store {cache} is mounted read-only and does not hold the model: mount it "
+            "writable, fill it before, or set NIM_CACHE_PATH elsewhere"
+        )
+    if error.errno in _DENIED:
+        return denied(Path(error.filename or cache), cache)
+    return ModelNotAvailableError(
+        f"the store {cache} cannot be used: {error}; set NIM_CACHE_PATH elsewhere"
+    )
+
+
+def denied(path: Path, cache: Path) -> ModelNotAvailableError:
+    """Who may not do it, whose it is, and the command that mends it."""
+    uid, gid = os.geteuid(), os.getegid()
+    owned = _nearest(path)
+    found = owned.stat()
+    return ModelNotAvailableError(
+        f"user {uid}:{gid} may not use {path}: {owned} belongs to {found.st_uid}:{found.st_gid} "
+        f"with mode {found.st_mode & 0o7777:04o}; on the host: chown -R {uid}:{gid} {cache} (for a "
+        "volume of Kubernetes: securityContext.fsGroup), or set NIM_CACHE_PATH to another place"
+    )
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest directory above it that can be looked at."""
+    for candidate in (path, *path.parents):
+        try:
+            candidate.stat()
+        except OSError:
+            continue
+        return candidate
+    return Path("/")
+
+
+def _free(path: Path) -> int:
+    found = os.statvfs(_nearest(path))
+    return found.f_bavail * found.f_frsize
