@@ -14,10 +14,8 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 DEMO := deploy/demo/unigate-demo
 DEMO_ARGS := --enable-auto-tool-choice --tool-call-parser hermes --reasoning-parser deepseek_v3
-# float32: LoRA and speculation in bfloat16 end with SIGILL on some CPUs. Eager: compiling pays off
-# only for models that nobody serves from a CPU.
-ARGS_cpu := --dtype float32 --enforce-eager
-ARGS_cuda := --gpu-memory-utilization 0.5
+# A demonstration leaves the rest of the GPU, and the other GPUs, to others. On a CPU its profile suffices.
+ARGS_cuda := --gpu-memory-utilization 0.5 --tensor-parallel-size 1
 export VLLM_CPU_KVCACHE_SPACE ?= 1
 
 .PHONY: help serve test unit lint types imports check lock demo clean

@@ -6,7 +6,7 @@ earlier one, and JSON objects are composed instead. vLLM's parser then judges th
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,14 @@ def from_settings(settings: Settings) -> list[Argument]:
     if settings.disable_cuda_graph:
         made.append(("--enforce-eager", (), "disable_cuda_graph"))
     return [Argument(flag, values, names_of(setting)[0]) for flag, values, setting in made]
+
+
+def from_profile(flags: Mapping[str, str], name: str) -> list[Argument]:
+    """The flags of a profile; "" is a flag without a value."""
+    return [
+        Argument(flag, (value,) if value else (), f"profile {name}")
+        for flag, value in flags.items()
+    ]
 
 
 def from_text(text: str, source: str) -> list[Argument]:

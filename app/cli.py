@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
@@ -21,6 +22,13 @@ unigate serve [MODEL] [engine arguments] [--dry-run]
     Engine arguments are vLLM's, as for `vllm serve`; --host and --port are understood too.
     --dry-run prints the resolved configuration and where each value comes from.
 
+unigate profiles list|explain|estimate [MODEL] [--json]
+    Which profiles there are for MODEL here, which one would be served and why, and the memory
+    that it needs. `list-model-profiles` is the first one.
+
+unigate download-to-cache|download-model|create-model-store|mirror
+    Fetch a model without serving it. Each is a program of its own, and each has --help.
+
 unigate --version
 unigate --help
 
@@ -28,11 +36,24 @@ Settings are environment variables:
 """
 
 
+# Verb → where it is.
+VERBS = {
+    "profiles": ("profiles", "profiles"),
+    "list-model-profiles": ("profiles", "list_model_profiles"),
+    "download-to-cache": ("models", "download_to_cache"),
+    "download-model": ("models", "download_model"),
+    "create-model-store": ("models", "create_model_store"),
+    "mirror": ("models", "mirror"),
+}
+
+
 def main() -> NoReturn:
     """`unigate VERB …`."""
     match sys.argv[1:]:
         case ["serve", *words]:
             serve(words)
+        case [verb, *words] if verb in VERBS:
+            run_verb(verb, words, f"unigate {verb}")
         case ["--version"]:
             sys.stdout.write(f"unigate {_version()}\n")
         case ["--help" | "-h" | "help"]:
@@ -44,6 +65,14 @@ def main() -> NoReturn:
             sys.stderr.write(f"unigate: {words[0]!r} is not a verb; see unigate --help\n")
             sys.exit(ExitCode.BAD_SETTINGS)
     sys.exit(0)
+
+
+def run_verb(verb: str, words: Sequence[str], program: str) -> NoReturn:
+    """One of `VERBS`; each imports what it needs and no more."""
+    from app.verbs.context import run  # noqa: PLC0415
+
+    module, function = VERBS[verb]
+    run(getattr(import_module(f"app.verbs.{module}"), function), program, words)
 
 
 def nim_serve() -> NoReturn:

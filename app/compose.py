@@ -1,14 +1,27 @@
-"""Decides what the engine is started with: settings, command line, model source."""
+"""Decides what the engine is started with: settings, command line, model source, profile."""
 
 import asyncio
+import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app import arguments
 from app.arguments import Argument
 from app.settings import BadSettingsError, Resolved
 from engine import EngineConfig
-from profiles import ModelReferenceError, ModelSource, fetch, parse_source, verify
+from profiles.errors import ModelReferenceError
+from profiles.progress import Progress
+from profiles.progress_report import ProgressReport
+from profiles.source import LocalModel, ModelSource, parse_source
+
+if TYPE_CHECKING:
+    from profiles.selection import Selection
+    from profiles.situation import Situation
+
+log = logging.getLogger(__name__)
 
 _COMMAND_LINE = "command line"
 _NO_MODEL = (
@@ -28,6 +41,43 @@ class Plan:
     port: int
     arguments: tuple[Argument, ...]
     sources: dict[str, str]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the model is a directory of this machine."""
+        return isinstance(self.source, LocalModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A plan, and the profile that was chosen for it."""
+
+    plan: Plan
+    selection: "Selection"
+
+    @property
+    def source(self) -> ModelSource:
+        """Where the weights come from: a profile may have its own."""
+        weights = self.selection.profile.weights
+        return parse_source(weights) if weights else self.plan.source
+
+    @property
+    def arguments(self) -> list[Argument]:
+        """The profile's engine arguments, and above them what the user has said."""
+        return arguments.merge(
+            arguments.from_profile(self.selection.arguments, self.selection.profile.name),
+            list(self.plan.arguments),
+        )
+
+    @property
+    def visible_devices(self) -> str | None:
+        """CUDA_VISIBLE_DEVICES for the engine; None where it sees the right GPUs anyway."""
+        indices = self.selection.gpu_indices
+        if indices == tuple(range(len(indices))):
+            return None  # vLLM takes the first ones
+        said = self.plan.resolved.visible_devices
+        names = said.split(",") if said else [str(index) for index in range(max(indices) + 1)]
+        return ",".join(names[index].strip() for index in indices)
 
 
 def plan(resolved: Resolved, words: Sequence[str]) -> Plan:
@@ -85,29 +135,106 @@ def _port(text: str) -> int:
     return int(text)
 
 
-async def engine_config(plan: Plan) -> EngineConfig:
+def situation(plan: Plan) -> "Situation":
+    """The model, the machine and the profiles there are; blocks for a request or two.
+
+    Raises:
+        ProfilesError: what is asked for is not there, or not understood.
+    """
+    # Sources, hardware and catalogue take 0.5 s to import; the first health answer need not wait.
+    from profiles.selection.request import Request  # noqa: PLC0415
+    from profiles.situation import survey  # noqa: PLC0415
+
+    settings = plan.resolved.settings
+    flags = {argument.flag: " ".join(argument.values) for argument in plan.arguments}
+    return survey(
+        plan.source,
+        Request(
+            profile=settings.model_profile,
+            expected=settings.expect_profile,
+            lora="--enable-lora" in flags,
+            max_model_len=_integer(flags, "--max-model-len"),
+            tp=_integer(flags, "--tensor-parallel-size"),
+            pp=_integer(flags, "--pipeline-parallel-size"),
+            arguments=flags,
+        ),
+        cache=settings.cache_path,
+        access=plan.resolved.access,
+        offline=settings.disable_model_download,
+        hub_caches=settings.hub_caches,
+        visible_devices=plan.resolved.visible_devices,
+        manifest_path=settings.manifest_path,
+    )
+
+
+def _integer(flags: dict[str, str], flag: str) -> int | None:
+    """A flag's number; what is none is vLLM's parser's to refuse."""
+    value = flags.get(flag, "")
+    return int(value) if value.isdecimal() else None
+
+
+async def choose(plan: Plan) -> Choice:
+    """Choose the profile, and say which.
+
+    Raises:
+        ProfilesError: no profile fits, or what is asked for is not there.
+    """
+
+    def select() -> Choice:
+        found = situation(plan)
+        for note in found.notes:
+            log.warning("profile.note", extra={"reason": note})
+        return Choice(plan, found.select())
+
+    choice = await asyncio.to_thread(select)
+    selection = choice.selection
+    log.info(
+        "profile.selected", extra={"profile": selection.profile.id, "reason": selection.summary}
+    )
+    for warning in selection.warnings:
+        log.warning("profile.warning", extra={"reason": warning})
+    return choice
+
+
+async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
     """Fetch and verify the model's files; the engine's configuration with them in place.
 
     Raises:
         ModelNotAvailableError: the files cannot be had, or are broken.
     """
-    settings = plan.resolved.settings
-    token = settings.hf_token.get_secret_value() if settings.hf_token else None
-    directory = await asyncio.to_thread(
-        fetch,
-        plan.source,
-        cache=settings.cache_path,
-        offline=settings.disable_model_download,
-        endpoint=settings.hf_endpoint,
-        token=token,
-    )
-    await asyncio.to_thread(verify, directory)
+    settings = choice.plan.resolved.settings
+    directory = await asyncio.to_thread(fetch_model, choice.plan, choice.source, progress)
     return EngineConfig(
         model=str(directory),
-        served_names=plan.served_names,
-        arguments=tuple(token for argument in plan.arguments for token in argument.tokens),
+        served_names=choice.plan.served_names,
+        arguments=tuple(word for argument in choice.arguments for word in argument.tokens),
+        visible_devices=choice.visible_devices,
         log_level=settings.log_level,
         start_timeout_s=settings.start_timeout_s,
         stall_after_s=settings.stall_after_s,
         kill_after_s=settings.kill_after_s,
     )
+
+
+def fetch_model(plan: Plan, source: ModelSource, progress: Progress) -> Path:
+    """The directory with the source's files, whole and verified; blocks, and tells how far it is.
+
+    Raises:
+        ModelNotAvailableError: the files cannot be had, or are broken.
+    """
+    from profiles.download import fetch  # noqa: PLC0415  # as in situation()
+    from profiles.model_directory import verify  # noqa: PLC0415
+
+    settings = plan.resolved.settings
+    with ProgressReport(progress, terminal=sys.stderr):
+        directory = fetch(
+            source,
+            cache=settings.cache_path,
+            offline=settings.disable_model_download,
+            access=plan.resolved.access,
+            hub_caches=settings.hub_caches,
+            progress=progress,
+            probe_timeout_s=settings.cache_probe_timeout_s,
+        )
+        verify(directory)
+    return directory

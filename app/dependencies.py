@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from engine import Engine
+from profiles.progress import Progress
 
 
 async def get_engine(request: Request) -> Engine:
@@ -16,6 +17,13 @@ async def get_engine(request: Request) -> Engine:
     engine = request.app.state.engine
     assert isinstance(engine, Engine)  # create_app has put it there
     return engine
+
+
+async def get_progress(request: Request) -> Progress:
+    """How far the model's files have come."""
+    progress = request.app.state.progress
+    assert isinstance(progress, Progress)  # create_app has put it there
+    return progress
 
 
 async def ready_engine(engine: Annotated[Engine, Depends(get_engine)]) -> Engine:
@@ -26,3 +34,4 @@ async def ready_engine(engine: Annotated[Engine, Depends(get_engine)]) -> Engine
 
 AnyEngine = Annotated[Engine, Depends(get_engine)]
 ReadyEngine = Annotated[Engine, Depends(ready_engine)]
+DownloadProgress = Annotated[Progress, Depends(get_progress)]

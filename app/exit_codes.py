@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from profiles.errors import ModelNotAvailableError, SelectionError
+
 
 class ExitCode(IntEnum):
     """The process's exit status."""
@@ -14,3 +16,14 @@ class ExitCode(IntEnum):
     ENGINE_DIED = 6
     ENGINE_STALLED = 7
     PORT_UNUSABLE = 8
+
+
+def code_of(error: Exception) -> ExitCode:
+    """The exit code of what can go wrong before an engine is started."""
+    match error:
+        case SelectionError():
+            return ExitCode.NO_PROFILE
+        case ModelNotAvailableError():
+            return ExitCode.MODEL_NOT_AVAILABLE
+        case _:
+            return ExitCode.BAD_SETTINGS

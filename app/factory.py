@@ -7,10 +7,11 @@ from app.errors import on_engine_error, on_http_error
 from app.middleware import stack
 from app.routes import GUARDED, PUBLIC
 from engine import Engine, EngineError
+from profiles.progress import Progress
 
 
-def create_app(engine: Engine) -> FastAPI:
-    """The ASGI application in front of `engine`."""
+def create_app(engine: Engine, progress: Progress) -> FastAPI:
+    """The ASGI application in front of `engine`; probes tell the download's `progress`."""
     app = FastAPI(
         title="unigate",
         middleware=stack(),
@@ -22,6 +23,7 @@ def create_app(engine: Engine) -> FastAPI:
         },
     )
     app.state.engine = engine
+    app.state.progress = progress
     for router in (*PUBLIC, *GUARDED):
         app.include_router(router)
     return app

@@ -7,12 +7,14 @@ import signal
 import socket
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import uvloop
 
-from app.compose import Plan, engine_config
-from app.exit_codes import ExitCode
+from app.compose import Plan, choose, prepare
+from app.credentials import watch_credentials
+from app.exit_codes import ExitCode, code_of
 from app.factory import create_app
 from app.observability.metrics import observe_state
 from app.server import PortUnusableError, Server, bind
@@ -26,7 +28,8 @@ from engine import (
     StateMachine,
 )
 from engine.processes import adopt_orphans, end_all
-from profiles import ModelNotAvailableError
+from profiles.errors import ProfilesError
+from profiles.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +74,12 @@ def leave(code: ExitCode) -> NoReturn:
 async def _live(plan: Plan, listener: socket.socket) -> Ending:
     adopt_orphans()
     engine = Engine(StateMachine(_on_state))
-    server = Server(create_app(engine))
+    progress = Progress()
+    server = Server(create_app(engine, progress))
     stop = StopSignals()
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(sockets=[listener]))
-    working = asyncio.ensure_future(_work(plan, engine))
+    working = asyncio.ensure_future(_work(plan, engine, progress))
+    credentials = asyncio.ensure_future(watch_credentials(plan))
     stopping = asyncio.ensure_future(stop.first.wait())
     ends: set[asyncio.Future[Any]] = {serving, working, stopping}
     host, port = listener.getsockname()[:2]
@@ -87,24 +92,19 @@ async def _live(plan: Plan, listener: socket.socket) -> Ending:
     else:
         reason = f"the HTTP server ended by itself: {serving.exception()}"
         ending = await _fail(plan, engine, Ending(ExitCode.PORT_UNUSABLE, reason))
+    credentials.cancel()
     server.should_exit = True
     await asyncio.wait({serving})
     return ending
 
 
-async def _work(plan: Plan, engine: Engine) -> Ending:
+async def _work(plan: Plan, engine: Engine, progress: Progress) -> Ending:
     """Start the engine and watch it; returns only when something fails."""
-
-    async def select() -> Plan:
-        return plan
-
     try:
-        await engine.start(select, engine_config)
+        await engine.start(partial(choose, plan), partial(prepare, progress=progress))
         failure = await engine.watch()
-    except ModelNotAvailableError as error:
-        return Ending(ExitCode.MODEL_NOT_AVAILABLE, str(error))
-    except EngineArgumentsError as error:
-        return Ending(ExitCode.BAD_SETTINGS, str(error))
+    except (ProfilesError, EngineArgumentsError) as error:
+        return Ending(code_of(error), str(error))
     except EngineStartError as error:
         return Ending(ExitCode.ENGINE_START_FAILED, str(error))
     except Exception as error:  # a bug of ours must not leave a process behind that serves nothing

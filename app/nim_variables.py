@@ -17,13 +17,8 @@ _NOT_YET = "this version does not support it yet"
 _ARGUMENT = "pass {} in NIM_PASSTHROUGH_ARGS"
 
 NOT_SUPPORTED: dict[str, str] = {
-    "NIM_MODEL_PROFILE": _NOT_YET,
-    "UNIGATE_EXPECT_PROFILE": _NOT_YET,
-    "NIM_MANIFEST_PATH": _NOT_YET,
     "NIM_MANIFEST_PROFILE": _NOT_YET,
     "NIM_TAGS_SELECTOR": _NOT_YET,
-    "NIM_REPOSITORY_OVERRIDE": _NOT_YET,
-    "NIM_CACHE_PROBE_TIMEOUT": _NOT_YET,
     "NIM_RUNTIME_CACHE_PATH": _NOT_YET,
     "NIM_JSONL_LOGGING": _NOT_YET,
     "NIM_HEALTH_PORT": _NOT_YET,
@@ -65,8 +60,6 @@ NOT_SUPPORTED: dict[str, str] = {
     "NIM_MAX_GPU_LORAS": _ARGUMENT.format("--max-loras"),
     "NIM_MAX_CPU_LORAS": _ARGUMENT.format("--max-cpu-loras"),
     "NIM_GUIDED_DECODING_BACKEND": _ARGUMENT.format("--structured-outputs-config"),
-    "NIM_FT_MODEL": "set NIM_MODEL_PATH to the model's directory",
-    "NIM_CUSTOM_MODEL": "set NIM_MODEL_PATH to the model's directory",
     "NIM_CUSTOM_MODEL_NAME": "set NIM_SERVED_MODEL_NAME",
     "NIM_LOW_MEMORY_MODE": "it belongs to TensorRT-LLM; lower NIM_MAX_MODEL_LEN instead",
     "NIM_RELAX_MEM_CONSTRAINTS": "it belongs to TensorRT-LLM",

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from app.nim_variables import NOT_SUPPORTED, TOLERATED
+from profiles.access import Access
 
 _PREFIXES = ("NIM_", "UNIGATE_")
 
@@ -29,10 +30,15 @@ def _setting(default: Any, *names: str, description: str, **bounds: Any) -> Any:
     )
 
 
-def _default_cache() -> Path:
+def _home() -> Path:
+    """The user's directory for caches."""
     # A container's arbitrary user may have no home.
     home = os.environ.get("HOME") or tempfile.gettempdir()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home) / ".cache") / "unigate"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home) / ".cache")
+
+
+def _default_cache() -> Path:
+    return _home() / "unigate"
 
 
 class Settings(BaseModel):
@@ -41,8 +47,22 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     model_path: str | None = _setting(
-        None, "NIM_MODEL_PATH", "NIM_MODEL_NAME",
-        description="The model: a directory, or `hf://organisation/model[:revision]`.",
+        None, "NIM_MODEL_PATH", "NIM_MODEL_NAME", "NIM_FT_MODEL", "NIM_CUSTOM_MODEL",
+        description="The model: a directory, or `hf://`, `ngc://`, `modelscope://`, `s3://`, "
+        "`gs://` (README has the forms).",
+    )  # fmt: skip
+    model_profile: str | None = _setting(
+        None, "NIM_MODEL_PROFILE",
+        description="The profile to serve: an id or a name out of `list-model-profiles`; "
+        "without it, or with `default`, the best that fits.",
+    )  # fmt: skip
+    expect_profile: str | None = _setting(
+        None, "UNIGATE_EXPECT_PROFILE",
+        description="The profile that the choice must arrive at; any other ends the start.",
+    )  # fmt: skip
+    manifest_path: Path | None = _setting(
+        None, "NIM_MANIFEST_PATH",
+        description="A manifest of profiles (NIM's, version 1 or 2) to choose from.",
     )  # fmt: skip
     served_model_name: str | None = _setting(
         None, "NIM_SERVED_MODEL_NAME",
@@ -79,12 +99,42 @@ class Settings(BaseModel):
         False, "NIM_DISABLE_MODEL_DOWNLOAD", "HF_HUB_OFFLINE",
         description="Use only what the cache holds.",
     )  # fmt: skip
+    cache_probe_timeout_s: float = _setting(
+        60.0, "NIM_CACHE_PROBE_TIMEOUT", gt=0,
+        description="Longest time for the cache's file system to answer at the start.",
+    )  # fmt: skip
     hf_token: SecretStr | None = _setting(
         None, "HF_TOKEN", description="Token for gated or private models of a Hugging Face hub."
     )
     hf_endpoint: str | None = _setting(
         None, "HF_ENDPOINT", description="Another hub than huggingface.co."
     )
+    hf_home: Path | None = _setting(
+        None, "HF_HOME",
+        description="Where other Hugging Face tools keep models, in `hub`; one that is whole in "
+        "there is used.",
+    )  # fmt: skip
+    hf_hub_cache: Path | None = _setting(
+        None, "HF_HUB_CACHE", description="That directory itself, where it is elsewhere."
+    )
+    ngc_key: SecretStr | None = _setting(
+        None, "NGC_CLI_API_KEY", "NGC_API_KEY", description="Key for models of NVIDIA's registry."
+    )
+    modelscope_token: SecretStr | None = _setting(
+        None, "MODELSCOPE_API_TOKEN", description="Token for private models of ModelScope."
+    )
+    repository_override: str | None = _setting(
+        None, "NIM_REPOSITORY_OVERRIDE",
+        description="A mirror that stands in for every source: `https://host:port/`, "
+        "`s3://bucket/`, `gs://bucket/` or `jfrog://host:port/`.",
+    )  # fmt: skip
+    https_credential: SecretStr | None = _setting(
+        None, "NIM_HTTPS_CREDENTIAL", description="The Authorization header for an `https` mirror."
+    )
+    credential_check_interval_s: float = _setting(
+        3600.0, "UNIGATE_CREDENTIAL_CHECK_INTERVAL_S", gt=0,
+        description="How often the source's credentials are checked while serving.",
+    )  # fmt: skip
     host: str = _setting("0.0.0.0", "UNIGATE_HOST", description="Address to listen on.")  # noqa: S104
     port: int = _setting(
         8000, "NIM_SERVER_PORT", "NIM_HTTP_API_PORT", ge=0, le=65535,
@@ -128,6 +178,13 @@ class Settings(BaseModel):
         return {"TRACE": "DEBUG", "DEFAULT": "INFO"}.get(level, level)
 
     @property
+    def hub_caches(self) -> tuple[Path, ...]:
+        """Where other tools, and older versions of us, keep models of a hub."""
+        named = (self.hf_hub_cache, self.hf_home and self.hf_home / "hub")
+        usual = (_home() / "huggingface" / "hub", self.cache_path / "huggingface" / "hub")
+        return tuple(path for path in (*named, *usual) if path is not None)
+
+    @property
     def served_names(self) -> tuple[str, ...]:
         """The names of `served_model_name`, none if it is not set."""
         names = (self.served_model_name or "").split(",")
@@ -141,6 +198,11 @@ class Resolved:
     settings: Settings
     sources: Mapping[str, str]
     warnings: tuple[str, ...] = field(default=())
+    # AWS_*, GOOGLE_* and proxies have a meaning to every client of an object store, and no other
+    # name with us.
+    access: Access = field(default_factory=Access)
+    # CUDA's own; here empty means "no GPU", which is not the same as not set.
+    visible_devices: str | None = None
 
 
 def termination_log(environment: Mapping[str, str] | None = None) -> Path:
@@ -183,7 +245,13 @@ def read(environment: Mapping[str, str] | None = None) -> Resolved:
     unknown, warnings = _unused(environment)
     if settings.strict_env and unknown:
         raise BadSettingsError("; ".join(unknown))
-    return Resolved(settings, sources, (*unknown, *warnings))
+    return Resolved(
+        settings,
+        sources,
+        (*unknown, *warnings),
+        Access.from_environment(environment),
+        environment.get("CUDA_VISIBLE_DEVICES"),
+    )
 
 
 def _unused(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:

@@ -6,6 +6,8 @@ command line needs takes a third of a second to import.
 
 import os
 import signal
+import sys
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -14,8 +16,8 @@ def _catch_signals() -> None:
         del number, frame
         os._exit(0)  # nothing has been started yet
 
-    signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)
 
 
 def unigate() -> NoReturn:
@@ -32,3 +34,11 @@ def nim_serve() -> NoReturn:
     from app.cli import nim_serve as serve  # noqa: PLC0415  # after the signals
 
     serve()
+
+
+def verb() -> NoReturn:
+    """`list-model-profiles …` and the other verbs that are programs of their own name."""
+    from app.cli import run_verb  # noqa: PLC0415  # Ctrl-C may end these as it ends any program
+
+    program = Path(sys.argv[0]).name
+    run_verb(program, sys.argv[1:], program)

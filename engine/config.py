@@ -16,6 +16,9 @@ class EngineConfig:
     arguments: tuple[str, ...]
     """Engine arguments as vLLM's command line takes them, without model and names."""
 
+    visible_devices: str | None = None
+    """CUDA_VISIBLE_DEVICES for the engine; None leaves the user's."""
+
     log_level: str = "INFO"
     start_timeout_s: float = 3600.0
     """Longest time from LOADING to READY."""

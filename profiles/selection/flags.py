@@ -1,0 +1,61 @@
+"""Reads from the engine's flags what planning memory depends on."""
+
+from collections.abc import Mapping
+
+from profiles.memory import EngineOptions, LoraOptions
+from profiles.profile import Profile
+
+UTILIZATION = "--gpu-memory-utilization"
+MAX_NUM_SEQS = "--max-num-seqs"
+MAX_MODEL_LEN = "--max-model-len"
+# vLLM 0.32's defaults (config/cache.py, config/lora.py).
+DEFAULT_UTILIZATION = 0.92
+_LORA_RANK = 16
+_LORA_SLOTS = 1
+
+
+def spelled(arguments: Mapping[str, str]) -> dict[str, str]:
+    """The flags with hyphens, as vLLM's parser reads both spellings."""
+    return {flag.replace("_", "-"): value for flag, value in arguments.items()}
+
+
+def utilization(arguments: Mapping[str, str]) -> float:
+    """The share of a GPU that the engine may take."""
+    try:
+        return float(arguments[UTILIZATION])
+    except (KeyError, ValueError):  # a wrong value is the engine's parser's to refuse
+        return DEFAULT_UTILIZATION
+
+
+def options(
+    profile: Profile,
+    arguments: Mapping[str, str],
+    *,
+    gpu_memory_bytes: int,
+    compute_capability: tuple[int, int],
+    max_model_len: int | None,
+) -> EngineOptions:
+    """What the memory estimate needs; `arguments` are the profile's and everybody's above it."""
+    lora = LoraOptions(
+        max_rank=_integer(arguments, "--max-lora-rank") or _LORA_RANK,
+        slots=_integer(arguments, "--max-loras") or _LORA_SLOTS,
+    )
+    return EngineOptions(
+        gpu_memory_bytes=gpu_memory_bytes,
+        tensor_parallel_size=profile.tp,
+        pipeline_parallel_size=profile.pp,
+        gpu_memory_utilization=utilization(arguments),
+        max_model_len=max_model_len or _integer(arguments, MAX_MODEL_LEN),
+        max_num_seqs=_integer(arguments, MAX_NUM_SEQS),
+        max_num_batched_tokens=_integer(arguments, "--max-num-batched-tokens"),
+        kv_cache_dtype=arguments.get("--kv-cache-dtype", "auto"),
+        quantization=arguments.get("--quantization") or None,
+        enforce_eager="--enforce-eager" in arguments,
+        lora=lora if profile.lora else None,
+        compute_capability=compute_capability,
+    )
+
+
+def _integer(arguments: Mapping[str, str], flag: str) -> int | None:
+    value = arguments.get(flag, "")
+    return int(value) if value.isdecimal() else None
