@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,22 +12,32 @@ from app import arguments
 from app.arguments import Argument
 from app.settings import BadSettingsError, Resolved
 from engine import EngineConfig
-from profiles.errors import ModelReferenceError
+from profiles.errors import ManifestError, ModelReferenceError
 from profiles.progress import Progress
 from profiles.progress_report import ProgressReport
 from profiles.source import LocalModel, ModelSource, parse_source
 
 if TYPE_CHECKING:
+    from profiles.manifest import Manifest
     from profiles.selection import Selection
     from profiles.situation import Situation
 
 log = logging.getLogger(__name__)
 
 _COMMAND_LINE = "command line"
+# Where NIM's images keep theirs.
+_MANIFESTS = (
+    Path("/opt/nim/etc/default/model_manifest.yaml"),
+    Path("/etc/nim/config/model_manifest.yaml"),
+)
 _NO_MODEL = (
     "no model: set NIM_MODEL_PATH, or write it behind `serve`, "
     "as a directory or as hf://organisation/model"
 )
+
+
+class NoModelError(BadSettingsError):
+    """Nothing says what to serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,8 @@ class Plan:
     port: int
     arguments: tuple[Argument, ...]
     sources: dict[str, str]
+
+    manifest: "Manifest | None" = None
 
     @property
     def is_local(self) -> bool:
@@ -81,7 +93,7 @@ class Choice:
 
 
 def plan(resolved: Resolved, words: Sequence[str]) -> Plan:
-    """Merge the command line (`words`) with the settings; touches neither disk nor network.
+    """Merge the command line (`words`) with the settings; reads no file but a manifest.
 
     Raises:
         BadSettingsError: something is missing or contradicts itself.
@@ -102,11 +114,15 @@ def plan(resolved: Resolved, words: Sequence[str]) -> Plan:
     names = [name for item in merged if item.flag == "--served-model-name" for name in item.values]
     merged = [item for item in merged if item.flag != "--served-model-name"]
     reference = positional or model or settings.model_path
-    if reference is None:
-        raise BadSettingsError(_NO_MODEL)
     try:
+        manifest = _manifest(settings.manifest_path, has_model=reference is not None)
+        if reference is None and manifest is not None:
+            reference = manifest.widest_weights()
+            sources["model_path"] = "manifest"
+        if reference is None:
+            raise NoModelError(_NO_MODEL)
         source = parse_source(reference)
-    except ModelReferenceError as error:
+    except (ModelReferenceError, ManifestError) as error:
         raise BadSettingsError(str(error)) from None
     sources |= {
         "model_path": _COMMAND_LINE
@@ -126,7 +142,27 @@ def plan(resolved: Resolved, words: Sequence[str]) -> Plan:
         port=settings.port if port is None else _port(port),
         arguments=tuple(merged),
         sources=sources,
+        manifest=manifest,
     )
+
+
+def _manifest(path: Path | None, *, has_model: bool) -> "Manifest | None":
+    """The manifest that is set, or that of NIM's images if nothing else says what to serve."""
+    if path is None:
+        if has_model:
+            return None
+        path = next((place for place in _MANIFESTS if place.exists()), None)
+        if path is None:
+            return None
+    # YAML takes 20 ms to import, and most starts have no manifest.
+    from profiles.manifest import read_manifest_file  # noqa: PLC0415
+
+    manifest = read_manifest_file(path)
+    if not has_model:
+        return manifest
+    # The model that the user names is served, not the ones that the manifest knows.
+    own = tuple(replace(profile, weights=None) for profile in manifest.profiles)
+    return replace(manifest, profiles=own)
 
 
 def _port(text: str) -> int:
@@ -162,8 +198,9 @@ def situation(plan: Plan) -> "Situation":
         access=plan.resolved.access,
         offline=settings.disable_model_download,
         hub_caches=settings.hub_caches,
+        probe_timeout_s=settings.cache_probe_timeout_s,
         visible_devices=plan.resolved.visible_devices,
-        manifest_path=settings.manifest_path,
+        manifest=plan.manifest,
     )
 
 

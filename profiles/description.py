@@ -14,6 +14,7 @@ from profiles.memory import ModelFacts, read_model, read_model_directory
 from profiles.source import HubModel, LocalModel, ModelSource, RemoteModel
 from profiles.sources.opening import open_remote
 from profiles.sources.remote import InterruptedTransferError, Remote, RemoteFile
+from profiles.store import mount
 from profiles.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -40,15 +41,18 @@ def describe(
     access: Access,
     offline: bool = False,
     hub_caches: Sequence[Path] = (),
+    probe_timeout_s: float = 60.0,
 ) -> Description:
     """Look at the model where it is, or at the copy in the store when its source is out of reach.
 
     Raises:
-        ModelNotAvailableError: there is no such model, or its config is broken.
+        ModelNotAvailableError: there is no such model, its config is broken, or the store's mount
+            does not answer.
         ModelReferenceError: the mirror's address is not understood.
     """
     if isinstance(source, LocalModel):
         return _of_directory(source, source.path)
+    mount.probe(cache, timeout_s=probe_timeout_s)
     copy = _copy(source, cache, hub_caches)
     if offline:
         if copy is None:

@@ -6,13 +6,14 @@ A manifest lists profiles with tags (all of them strings) and the files each one
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from profiles.errors import ManifestError
 from profiles.hardware.family import gpu_family
-from profiles.hardware.precision import BITS
+from profiles.hardware.precision import BITS, bits
 from profiles.profile import Objective, Origin, Profile
 
 SCHEMA_VERSION = "2.0.0"
@@ -29,6 +30,17 @@ class Manifest:
     profiles: tuple[Profile, ...]
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     stamp: Mapping[str, str] = field(default_factory=dict)  # what it was made for
+
+    def widest_weights(self) -> str:
+        """The model of the profile with the widest precision; the others' memory follows from it.
+
+        Raises:
+            ManifestError: no profile says where its files come from.
+        """
+        with_weights = [profile for profile in self.profiles if profile.weights]
+        if not with_weights:
+            raise ManifestError("the manifest names no files: set NIM_MODEL_PATH too")
+        return str(max(with_weights, key=lambda profile: bits(profile.precision)).weights)
 
 
 class _Tagged(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # in C or not
@@ -47,6 +59,15 @@ def _plain(loader: Any, node: yaml.Node) -> Any:
 
 for _tag in ("!workspace", "!name"):
     _Tagged.add_constructor(_tag, _plain)
+
+
+def read_manifest_file(path: Path) -> Manifest:
+    """The manifest in a file; raises `ManifestError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path} cannot be read: {error}") from None
+    return read_manifest(text, file=str(path))
 
 
 def read_manifest(text: str, *, file: str) -> Manifest:
@@ -162,7 +183,7 @@ def _profile(entry: _Entry, rank: int, file: str) -> Profile:
         objective=Objective(objective) if objective in _OBJECTIVES else None,
         lora=tags.get("feat_lora", "").lower() in {"true", "1", "yes"},
         arguments=_arguments(tags, where),
-        weights=tags.get("unigate_weights") or None,
+        weights=tags.get("unigate_weights") or _weights(entry.files),
         origin=Origin.MANIFEST,
         origin_key=where,
         source=tags.get("unigate_source") or f"From the manifest {file}.",
@@ -170,6 +191,12 @@ def _profile(entry: _Entry, rank: int, file: str) -> Profile:
         needs_pin=tags.get("unigate_needs_pin") == "true",
         given_id=entry.id,
     )
+
+
+def _weights(files: Mapping[str, str]) -> str | None:
+    """The model that most of the files are of."""
+    models = [uri.partition("?")[0] for uri in files.values() if "://" in uri]
+    return max(models, key=models.count) if models else None
 
 
 def _gpu(tags: Mapping[str, str]) -> str | None:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from profiles.access import Access
 from profiles.description import Description, describe
-from profiles.errors import ManifestError
 from profiles.hardware import Hardware
 from profiles.hardware.host_memory import host_memory_bytes
 from profiles.hardware.nvml import detect
-from profiles.manifest import Manifest, read_manifest
+from profiles.manifest import Manifest
 from profiles.offer import offer
 from profiles.profile import Profile
 from profiles.runtime_manifest import Stamp, cached
@@ -50,28 +49,35 @@ def survey(
     access: Access,
     offline: bool = False,
     hub_caches: Sequence[Path] = (),
+    probe_timeout_s: float = 60.0,
     visible_devices: str | None = None,
-    manifest_path: Path | None = None,
+    manifest: Manifest | None = None,
 ) -> Situation:
     """Look at the model and the machine, and offer profiles; blocks for a request or two.
+
+    With a `manifest` its profiles are offered and no others.
 
     Raises:
         ModelNotAvailableError: there is no such model.
         ModelReferenceError: the mirror's address is not understood.
-        ManifestError: the manifest cannot be read.
         CatalogueError: the model's file in the catalogue is wrong.
     """
     description = describe(
-        source, cache=cache, access=access, offline=offline, hub_caches=hub_caches
+        source,
+        cache=cache,
+        access=access,
+        offline=offline,
+        hub_caches=hub_caches,
+        probe_timeout_s=probe_timeout_s,
     )
     hardware = detect(visible=visible_devices)
     if not hardware.gpus:
         request = replace(request, host_memory_bytes=host_memory_bytes())
-    if manifest_path is not None:
+    if manifest is not None:
         return Situation(
             description=description,
             hardware=hardware,
-            profiles=_listed(manifest_path),
+            profiles=manifest.profiles,
             request=request,
         )
 
@@ -98,14 +104,6 @@ def survey(
         request=request,
         notes=(note,) if note else (),
     )
-
-
-def _listed(path: Path) -> tuple[Profile, ...]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path} cannot be read: {error}") from None
-    return read_manifest(text, file=str(path)).profiles
 
 
 def _stamp(description: Description, hardware: Hardware, request: Request) -> Stamp:

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from app.compose import situation
+from app.compose import NoModelError, situation
 from app.verbs import estimate
 from app.verbs.context import ENGINE_ARGUMENTS, changed, parser, planned, settings
 from profiles.hardware.nvml import detect
@@ -18,15 +18,15 @@ def list_model_profiles(program: str, words: list[str]) -> None:
     """NIM's listing, in NIM's shape."""
     arguments = _parser(program, "List the model's profiles for this machine.").parse_args(words)
     resolved = settings()
-    if not (arguments.model or resolved.settings.model_path):
-        hardware = detect(visible=resolved.visible_devices)
-        text = listing_as_dict(hardware, ()) if arguments.json else listing(hardware, ())
-        _print(text)
+    shown = listing_as_dict if arguments.json else listing
+    try:
+        made = planned(resolved, arguments.model, arguments.words)
+    except NoModelError:
+        _print(shown(detect(visible=resolved.visible_devices), ()))
         sys.stderr.write(f"{program}: {_NO_MODEL}\n")
         return
-    found = situation(planned(resolved, arguments.model, arguments.words))
+    found = situation(made)
     _tell(program, found.notes)
-    shown = listing_as_dict if arguments.json else listing
     _print(shown(found.hardware, found.appraise()))
 
 

@@ -40,6 +40,8 @@ def options(
         max_rank=_integer(arguments, "--max-lora-rank") or _LORA_RANK,
         slots=_integer(arguments, "--max-loras") or _LORA_SLOTS,
     )
+    # Weights of its own are of the profile's precision, whatever the described ones are.
+    own = profile.precision if profile.weights else None
     return EngineOptions(
         gpu_memory_bytes=gpu_memory_bytes,
         tensor_parallel_size=profile.tp,
@@ -49,7 +51,7 @@ def options(
         max_num_seqs=_integer(arguments, MAX_NUM_SEQS),
         max_num_batched_tokens=_integer(arguments, "--max-num-batched-tokens"),
         kv_cache_dtype=arguments.get("--kv-cache-dtype", "auto"),
-        quantization=arguments.get("--quantization") or None,
+        quantization=arguments.get("--quantization") or own,
         enforce_eager="--enforce-eager" in arguments,
         lora=lora if profile.lora else None,
         compute_capability=compute_capability,

@@ -114,6 +114,30 @@ def test_a_pin_takes_the_line_as_it_is_listed(llama_70b: Path) -> None:
     assert json.loads(result.stdout)["name"] == "vllm-bf16-tp8-pp1"
 
 
+def test_a_manifest_of_nims_says_what_to_serve(demo: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "model_manifest.yaml"
+    files = {file.name: {"uri": f"hf://org/demo?file={file.name}"} for file in demo.iterdir()}
+    tags = {"backend": "vllm", "precision": "bf16", "tp": "2", "feat_lora": "false"}
+    profile = {"id": "c" * 64, "tags": tags, "workspace": {"files": files}}
+    manifest.write_text(json.dumps({"schema_version": "2.0.0", "profiles": [profile]}))
+    with hub(demo) as origin:
+        result = run(
+            "list-model-profiles", machine="8xH100", NIM_MANIFEST_PATH=str(manifest),
+            HF_ENDPOINT=origin.url, NIM_CACHE_PATH=str(tmp_path / "cache"), HOME=str(tmp_path),
+        )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if "vllm-" in line]
+    assert line.startswith(f"  - {'c' * 64} (vllm-bf16-tp2-pp1")
+
+
+def test_a_broken_manifest_is_a_bad_setting(demo: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "model_manifest.yaml"
+    manifest.write_text("{")
+    result = run("list-model-profiles", str(demo), NIM_MANIFEST_PATH=str(manifest))
+    assert result.returncode == 2
+    assert "is not YAML" in result.stderr
+
+
 def test_a_pin_that_names_nothing(llama_70b: Path) -> None:
     result = run(
         "unigate", "profiles", "explain", str(llama_70b),

@@ -20,7 +20,7 @@ VERSION_1 = f"""
   model: meta/llama-3.1-8b-instruct
   release: 1.3.0
   tags: {{llm_engine: vllm, precision: bf16, tp: '2', pp: '1', feat_lora: 'true', profile: latency}}
-  container_url: nvcr.io/nim/meta/llama
+  container_url: registry.example/meta/llama
   workspace: !workspace
     components:
       - dst: ''
@@ -60,6 +60,7 @@ def test_version_1_is_read_with_its_tags() -> None:
     assert profile.id == ID
     assert profile.name == "vllm-bf16-tp2-pp1-latency-lora"
     assert profile.origin is Origin.MANIFEST
+    assert profile.weights == "ngc://nim/meta/llama-3.1-8b-instruct:hf"
     assert manifest.files[ID] == {
         "config.json": "ngc://nim/meta/llama-3.1-8b-instruct:hf?file=config.json",
         "model.safetensors": "ngc://nim/meta/llama-3.1-8b-instruct:hf?file=model.safetensors",

@@ -15,7 +15,7 @@ from profiles.errors import (
 )
 from profiles.hardware import Hardware
 from profiles.memory import Fit
-from profiles.profile import Objective
+from profiles.profile import Objective, Profile
 from profiles.selection import appraise_all, select
 from profiles.selection.request import Request
 from tests.support.machines import MACHINES, gpu, machine, together
@@ -365,3 +365,16 @@ def test_profiles_are_appraised_best_first() -> None:
     appraisals = appraise_all(profiles, facts_of("llama-3.1-8b-instruct"), hardware, Request())
     orders = [appraisal.order for appraisal in appraisals]
     assert orders == sorted(orders)
+
+
+def test_a_profile_with_weights_of_its_own_is_planned_with_their_precision() -> None:
+    hardware = MACHINES["1xH200"]
+    same = Profile(precision="bf16", tp=1)
+    other = Profile(precision="fp8", tp=1, weights="hf://org/llama-3.1-70b-instruct-fp8")
+    facts = facts_of("llama-3.1-70b-instruct")
+    full, half = (
+        appraise_all([profile], facts, hardware, Request())[0] for profile in (same, other)
+    )
+    assert full.estimate is not None
+    assert half.estimate is not None
+    assert half.estimate.weights_bytes < 0.55 * full.estimate.weights_bytes
