@@ -7,11 +7,10 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from app.arguments import Argument
-from app.compose import Plan, plan
+from app.compose import plan
 from app.exit_codes import ExitCode
 from app.observability.logging import configure
-from app.settings import BadSettingsError, Resolved, Settings, names_of, read, termination_log
+from app.settings import BadSettingsError, Settings, names_of, read, termination_log
 from app.termination import report
 
 log = logging.getLogger(__name__)
@@ -20,7 +19,8 @@ _USAGE = """\
 unigate serve [MODEL] [engine arguments] [--dry-run]
     Serve MODEL (a directory, or hf://organisation/model) on port 8000.
     Engine arguments are vLLM's, as for `vllm serve`; --host and --port are understood too.
-    --dry-run prints the resolved configuration and where each value comes from.
+    --dry-run prints the resolved configuration, the profile among it, and where each value
+    comes from; it looks at the model and the GPUs, and starts nothing.
 
 unigate profiles list|explain|estimate [MODEL] [--json]
     Which profiles there are for MODEL here, which one would be served and why, and the memory
@@ -96,8 +96,10 @@ def serve(words: Sequence[str]) -> NoReturn:
     for sentence in resolved.warnings:
         log.warning("settings.unused", extra={"reason": sentence})
     if "--dry-run" in words:
-        _print_plan(made)
-        sys.exit(0)
+        from app.verbs.context import run as run_dry  # noqa: PLC0415  # `serve` needs neither
+        from app.verbs.dry_run import print_resolved  # noqa: PLC0415
+
+        run_dry(lambda *_: print_resolved(made), "unigate serve --dry-run", ())
     # Here, so that the other verbs need not load a web server.
     from app.lifecycle import run  # noqa: PLC0415
 
@@ -110,35 +112,6 @@ def _print_help() -> None:
         sys.stdout.write(
             f"  {names_of(name)[0]}\n      {Settings.model_fields[name].description}\n"
         )
-
-
-def _print_plan(made: Plan) -> None:
-    """One line per value: name, value, source; secrets masked."""
-    rows = [
-        ("model_path", made.source.name, made.sources["model_path"]),
-        ("served_model_name", ",".join(made.served_names), made.sources["served_model_name"]),
-        ("host", made.host, made.sources["host"]),
-        ("port", str(made.port), made.sources["port"]),
-    ]
-    rows += _setting_rows(made.resolved, {row[0] for row in rows})
-    rows += [(item.flag, _shown(item), item.source) for item in made.arguments]
-    width = max(len(name) for name, _, _ in rows)
-    for name, value, source in rows:
-        sys.stdout.write(f"{name:<{width}}  {value}  [{source}]\n")
-
-
-def _shown(argument: Argument) -> str:
-    secret = any(word in argument.key for word in ("token", "key", "password", "secret"))
-    return "***" if secret else " ".join(argument.values) or "on"
-
-
-def _setting_rows(resolved: Resolved, told: set[str]) -> list[tuple[str, str, str]]:
-    rows = []
-    for name in Settings.model_fields:
-        if name not in told:
-            value = getattr(resolved.settings, name)  # SecretStr prints itself masked
-            rows.append((name, str(value), resolved.sources.get(name, "default")))
-    return rows
 
 
 def _version() -> str:

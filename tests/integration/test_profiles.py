@@ -138,6 +138,26 @@ def test_a_broken_manifest_is_a_bad_setting(demo: Path, tmp_path: Path) -> None:
     assert "is not YAML" in result.stderr
 
 
+def test_a_dry_run_says_who_decided_each_value(llama_70b: Path) -> None:
+    result = run(
+        "unigate", "serve", str(llama_70b), "--max-num-seqs", "7", "--dry-run",
+        machine="8xH100", NIM_SERVER_PORT="9000", HF_TOKEN=TOKEN,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    rows = dict(line.split(None, 1) for line in result.stdout.splitlines())
+    assert rows["port"] == "9000  [NIM_SERVER_PORT]"
+    assert "vllm-h100-fp8-tp8-pp1-latency" in rows["profile"]
+    assert rows["--tensor-parallel-size"] == "8  [profile vllm-h100-fp8-tp8-pp1-latency]"
+    assert rows["--max-num-seqs"] == "7  [command line]"
+    assert TOKEN not in result.stdout
+
+
+def test_a_dry_run_of_what_does_not_fit_says_so(llama_70b: Path) -> None:
+    result = run("unigate", "serve", str(llama_70b), "--dry-run", machine="1xA100-40")
+    assert result.returncode == 3
+    assert "What would help" in result.stderr
+
+
 def test_a_pin_that_names_nothing(llama_70b: Path) -> None:
     result = run(
         "unigate", "profiles", "explain", str(llama_70b),

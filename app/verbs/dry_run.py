@@ -1,0 +1,54 @@
+"""`unigate serve --dry-run`: what would be served, and who decided each value."""
+
+import sys
+
+from app.arguments import Argument
+from app.compose import Choice, Plan, situation
+from app.settings import Resolved, Settings
+
+_SECRET = ("token", "key", "password", "secret")
+
+
+def print_resolved(plan: Plan) -> None:
+    """One line per value: name, value, source; secrets masked.
+
+    Raises:
+        ProfilesError: no profile fits, or the model is not there.
+    """
+    found = situation(plan)
+    choice = Choice(plan, found.select())
+    profile = choice.selection.profile
+    rows = [
+        ("model_path", plan.source.uri, plan.sources["model_path"]),
+        ("served_model_name", ",".join(plan.served_names), plan.sources["served_model_name"]),
+        ("host", plan.host, plan.sources["host"]),
+        ("port", str(plan.port), plan.sources["port"]),
+        ("profile", f"{profile.id} ({profile.name})", _who(choice)),
+    ]
+    rows += _setting_rows(plan.resolved, {name for name, _, _ in rows} | {"model_profile"})
+    rows += [(item.flag, _shown(item), item.source) for item in choice.arguments]
+    width = max(len(name) for name, _, _ in rows)
+    for name, value, source in rows:
+        sys.stdout.write(f"{name:<{width}}  {value}  [{source}]\n")
+    for sentence in (*found.notes, *choice.selection.warnings):
+        sys.stderr.write(f"warning: {sentence}\n")
+
+
+def _who(choice: Choice) -> str:
+    """Who decided the profile."""
+    pinned = choice.plan.resolved.sources.get("model_profile", "")
+    return pinned if choice.selection.is_pinned else "chosen for this machine"
+
+
+def _shown(argument: Argument) -> str:
+    secret = any(word in argument.key for word in _SECRET)
+    return "***" if secret else " ".join(argument.values) or "on"
+
+
+def _setting_rows(resolved: Resolved, told: set[str]) -> list[tuple[str, str, str]]:
+    return [
+        # SecretStr prints itself masked.
+        (name, str(getattr(resolved.settings, name)), resolved.sources.get(name, "default"))
+        for name in Settings.model_fields
+        if name not in told
+    ]
