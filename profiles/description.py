@@ -11,6 +11,7 @@ from profiles import hub_cache
 from profiles.access import Access
 from profiles.errors import ModelNotAvailableError, SourceError
 from profiles.memory import ModelFacts, read_model, read_model_directory
+from profiles.model_directory import verify_config
 from profiles.source import HubModel, LocalModel, ModelSource, RemoteModel
 from profiles.sources.opening import open_remote
 from profiles.sources.remote import InterruptedTransferError, Remote, RemoteFile
@@ -51,6 +52,7 @@ def describe(
         ModelReferenceError: the mirror's address is not understood.
     """
     if isinstance(source, LocalModel):
+        verify_config(source.path)
         return _of_directory(source, source.path)
     mount.probe(cache, timeout_s=probe_timeout_s)
     copy = _copy(source, cache, hub_caches)

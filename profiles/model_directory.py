@@ -7,6 +7,8 @@ and downloading make.
 import json
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,27 @@ def verify(directory: Path) -> None:
     Raises:
         ModelNotAvailableError: naming the file and what is wrong with it.
     """
+    with _readable(directory):
+        _verify_config(directory)
+        _verify_weights(directory)
+        _verify_tokenizer(directory)
+
+
+def verify_config(directory: Path) -> None:
+    """Check that it is a model's directory at all; enough to choose a profile by.
+
+    Raises:
+        ModelNotAvailableError: as `verify`.
+    """
+    with _readable(directory):
+        _verify_config(directory)
+
+
+@contextmanager
+def _readable(directory: Path) -> Iterator[None]:
+    """What the file system refuses, in sentences."""
     try:
-        _verify(directory)
+        yield
     except PermissionError as error:
         raise ModelNotAvailableError(
             f"{error.filename} is not readable for user {os.geteuid()}: change its permissions, "
@@ -41,19 +62,13 @@ def verify(directory: Path) -> None:
         raise ModelNotAvailableError(f"{directory} cannot be read: {error}") from None
 
 
-def _verify(directory: Path) -> None:
+def _verify_config(directory: Path) -> None:
     if not directory.exists():
         raise ModelNotAvailableError(f"{directory} does not exist: check NIM_MODEL_PATH and mounts")
     if not directory.is_dir():
         raise ModelNotAvailableError(f"{directory} is not a directory")
     if not any(directory.iterdir()):
         raise ModelNotAvailableError(f"{directory} is empty: is the volume mounted?")
-    _verify_config(directory)
-    _verify_weights(directory)
-    _verify_tokenizer(directory)
-
-
-def _verify_config(directory: Path) -> None:
     config = directory / "config.json"
     if config.exists():
         _read_object(config)

@@ -1,16 +1,12 @@
 """vLLM's serving classes behind one object: bytes of a request in, an `Answer` out.
 
-vLLM renders, samples, parses tools and reasoning, and counts. Ours are: parsing the body, refusing
-before the first byte, the error to tell, and that every generation ends.
+vLLM renders, samples, parses tools and reasoning, and counts; `exchange` has what is ours.
 """
 
 import argparse
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
 from typing import Any, NoReturn, TypeVar
 
-import orjson
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.entrypoints.launchers.cli_args import resolve_default_chat_template_kwargs
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
@@ -19,13 +15,12 @@ from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.openai.completion.serving import OpenAIServingCompletion
 from vllm.entrypoints.openai.models.protocol import BaseModelPath
 from vllm.entrypoints.openai.models.serving import OpenAIServingModels
-from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 from vllm.entrypoints.serve.utils.fingerprint import set_default_fingerprint_mode
 from vllm.renderers.chat_utils import load_chat_template
 from vllm.renderers.online_renderer import OnlineRenderer
 from vllm.utils import random_uuid
 
-from engine.answer import Answer, Stream, Whole
+from engine.answer import Answer
 from engine.errors import (
     GenerationFailedError,
     InvalidRequestError,
@@ -33,10 +28,10 @@ from engine.errors import (
     TaskNotSupportedError,
 )
 from engine.vllm.client import EngineClient
-from engine.vllm.generation import Generation, created
-from engine.vllm.refusals import EndedEarlyError, from_response, translate
+from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.refusals import EndedEarlyError
 
-Request = TypeVar("Request", ChatCompletionRequest, CompletionRequest)
+Generating = TypeVar("Generating", ChatCompletionRequest, CompletionRequest)
 
 # OpenAI's own limit. vLLM's is 16384, each with a copy of the request before anything is refused.
 _LARGEST_N = 128
@@ -142,13 +137,15 @@ class Serving:
 
     async def chat_completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/chat/completions; raises `EngineError`."""
-        request = self._parse(ChatCompletionRequest, body)
-        return await self._answer(self._chat.create_chat_completion, request, "messages")
+        request = self._generating(ChatCompletionRequest, body)
+        create = self._chat.create_chat_completion
+        return await answer(create, request, prompt_field="messages", served=self._served)
 
     async def completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/completions; raises `EngineError`."""
-        request = self._parse(CompletionRequest, body)
-        return await self._answer(self._completion.create_completion, request, "prompt")
+        request = self._generating(CompletionRequest, body)
+        create = self._completion.create_completion
+        return await answer(create, request, prompt_field="prompt", served=self._served)
 
     def models(self) -> list[dict[str, Any]]:
         """The served names as entries of GET /v1/models."""
@@ -172,83 +169,16 @@ class Serving:
             "max_model_len": self._max_model_len,
         }
 
-    def _validate(self, model: type[Request], body: bytes) -> Request:
+    def _generating(self, model: type[Generating], body: bytes) -> Generating:
+        """The request of a route that generates text."""
         if not self.generates_text:
             raise TaskNotSupportedError(
                 "This route", "a model that generates text", self._served[0]
             )
-        try:
-            data = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequestError(f"The body is not valid JSON: {error}") from None
-        if not isinstance(data, dict):
-            raise InvalidRequestError("The body must be a JSON object.")
-        try:
-            return model.model_validate(data)
-        except Exception as error:  # validators raise vLLM's errors and Pydantic's
-            raise translate(error, "") from error
-
-    def _parse(self, model: type[Request], body: bytes) -> Request:
-        request = self._validate(model, body)
+        request = validate(model, parse_object(body))
         # vLLM refuses these too, but without naming the field.
         if request.n is not None and not 1 <= request.n <= _LARGEST_N:
             raise InvalidRequestError(f"n must be from 1 to {_LARGEST_N}, got {request.n}.", "n")
         if "" in (request.stop or []) or request.stop == "":
             raise InvalidRequestError("stop must not contain an empty string.", "stop")
         return request
-
-    async def _answer(
-        self,
-        create: Callable[[Request], Awaitable[Any]],
-        request: Request,
-        prompt_field: str,
-    ) -> Answer:
-        mine: list[Generation] = []
-        token = created.set(mine)
-        streams = False
-        try:
-            answer = await self._created_by(create, request, mine, prompt_field)
-            streams = isinstance(answer, Stream)
-        except Exception as error:  # the border to vLLM: whatever it raises becomes an EngineError
-            raise translate(error, prompt_field) from error
-        finally:
-            created.reset(token)
-            if not streams:
-                await _close(mine)
-        return answer
-
-    async def _created_by(
-        self,
-        create: Callable[[Request], Awaitable[Any]],
-        request: Request,
-        generations: list[Generation],
-        prompt_field: str,
-    ) -> Answer:
-        result = await create(request)
-        if isinstance(result, ErrorResponse):
-            raise from_response(result, request.model, self._served)
-        if not request.stream:
-            return Whole(result.model_dump_json().encode())
-        for generation in generations:
-            await generation.admit()
-        frames = _relay(result, prompt_field)
-
-        async def close() -> None:
-            await frames.aclose()
-            await _close(generations)
-
-        return Stream(frames, close)
-
-
-async def _relay(frames: AsyncGenerator[str], prompt_field: str) -> AsyncGenerator[str]:
-    try:
-        async with aclosing(frames):
-            async for frame in frames:
-                yield frame
-    except Exception as error:  # the border to vLLM, as above
-        raise translate(error, prompt_field) from error
-
-
-async def _close(generations: list[Generation]) -> None:
-    for generation in generations:
-        await generation.aclose()

@@ -1,0 +1,102 @@
+"""One request on its way: bytes → vLLM's request model → vLLM's serving method → an `Answer`.
+
+Ours are: parsing the body, refusing before the first byte, the error to tell, and that every
+generation ends. The files beside this one that serve a route have only what is the route's own.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel
+from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+
+from engine.answer import Answer, Stream, Whole
+from engine.errors import InvalidRequestError
+from engine.vllm.generation import Generation, created
+from engine.vllm.refusals import from_response, translate
+
+Request = TypeVar("Request", bound=BaseModel)
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body; raises `InvalidRequestError`."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError(f"The body is not valid JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise InvalidRequestError("The body must be a JSON object.")
+    return data
+
+
+def validate(model: type[Request], data: dict[str, Any]) -> Request:
+    """The request as vLLM's model; raises `EngineError`."""
+    try:
+        return model.model_validate(data)
+    except Exception as error:  # validators raise vLLM's errors and Pydantic's
+        raise translate(error, "") from error
+
+
+async def answer(
+    create: Callable[[Any], Awaitable[Any]],
+    request: Any,
+    *,
+    prompt_field: str,
+    served: tuple[str, ...],
+) -> Answer:
+    """Ask `create`, one of vLLM's serving methods, for the answer; raises `EngineError`.
+
+    `prompt_field` is what the dialect calls the field that a prompt too long came in.
+    """
+    mine: list[Generation] = []
+    token = created.set(mine)
+    streams = False
+    try:
+        result = await _created_by(create, request, mine, prompt_field, served)
+        streams = isinstance(result, Stream)
+    except Exception as error:  # the border to vLLM: whatever it raises becomes an EngineError
+        raise translate(error, prompt_field) from error
+    finally:
+        created.reset(token)
+        if not streams:
+            await _close(mine)
+    return result
+
+
+async def _created_by(
+    create: Callable[[Any], Awaitable[Any]],
+    request: Any,
+    generations: list[Generation],
+    prompt_field: str,
+    served: tuple[str, ...],
+) -> Answer:
+    result = await create(request)
+    if isinstance(result, ErrorResponse):
+        raise from_response(result, request.model, served)
+    if isinstance(result, BaseModel):
+        return Whole(result.model_dump_json().encode())
+    for generation in generations:
+        await generation.admit()
+    frames = _relay(result, prompt_field)
+
+    async def close() -> None:
+        await frames.aclose()
+        await _close(generations)
+
+    return Stream(frames, close)
+
+
+async def _relay(frames: AsyncGenerator[str], prompt_field: str) -> AsyncGenerator[str]:
+    try:
+        async with aclosing(frames):
+            async for frame in frames:
+                yield frame
+    except Exception as error:  # the border to vLLM, as above
+        raise translate(error, prompt_field) from error
+
+
+async def _close(generations: list[Generation]) -> None:
+    for generation in generations:
+        await generation.aclose()
