@@ -57,14 +57,14 @@ def test_before_ready_it_ends_promptly(
             server.assert_nothing_is_left()
 
 
-def test_while_downloading_it_ends_promptly(demo: Path, tmp_path: Path, slow: float) -> None:
+def test_while_a_source_is_silent_it_ends_promptly(demo: Path, tmp_path: Path, slow: float) -> None:
     with hub(demo) as origin:
         origin.held.clear()  # the hub does not answer
         environment = {"HF_ENDPOINT": origin.url, "NIM_CACHE_PATH": str(tmp_path / "cache")}
         log = tmp_path / "log"
         with Server("hf://org/demo", log=log, slow=slow, environment=environment) as server:
             wait_until(lambda: origin.requests, within_s=10, what="the hub is asked")
-            assert server.state() == "DOWNLOADING"
+            assert server.state() == "SELECTING"
             server.signal(signal.SIGTERM)
             assert server.wait_for_exit(within_s=5) == 0
             server.assert_nothing_is_left()
