@@ -4,9 +4,9 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
+from app.about import release
 from app.compose import plan
 from app.exit_codes import ExitCode
 from app.observability.logging import configure
@@ -55,7 +55,7 @@ def main() -> NoReturn:
         case [verb, *words] if verb in VERBS:
             run_verb(verb, words, f"unigate {verb}")
         case ["--version"]:
-            sys.stdout.write(f"unigate {_version()}\n")
+            sys.stdout.write(f"unigate {release()}\n")
         case ["--help" | "-h" | "help"]:
             _print_help()
         case []:
@@ -112,10 +112,3 @@ def _print_help() -> None:
         sys.stdout.write(
             f"  {names_of(name)[0]}\n      {Settings.model_fields[name].description}\n"
         )
-
-
-def _version() -> str:
-    try:
-        return version("unigate")
-    except PackageNotFoundError:
-        return "(not installed)"

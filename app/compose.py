@@ -65,6 +65,7 @@ class Choice:
     """A plan, and the profile that was chosen for it."""
 
     plan: Plan
+    situation: "Situation"
     selection: "Selection"
 
     @property
@@ -221,7 +222,7 @@ async def choose(plan: Plan) -> Choice:
         found = situation(plan)
         for note in found.notes:
             log.warning("profile.note", extra={"reason": note})
-        return Choice(plan, found.select())
+        return Choice(plan, found, found.select())
 
     choice = await asyncio.to_thread(select)
     selection = choice.selection

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
+from app.about import About
 from engine import Engine
 from profiles.progress import Progress
 
@@ -17,6 +18,13 @@ async def get_engine(request: Request) -> Engine:
     engine = request.app.state.engine
     assert isinstance(engine, Engine)  # create_app has put it there
     return engine
+
+
+async def get_about(request: Request) -> About:
+    """What the server says about itself."""
+    about = request.app.state.about
+    assert isinstance(about, About)  # create_app has put it there
+    return about
 
 
 async def get_progress(request: Request) -> Progress:
@@ -35,3 +43,4 @@ async def ready_engine(engine: Annotated[Engine, Depends(get_engine)]) -> Engine
 AnyEngine = Annotated[Engine, Depends(get_engine)]
 ReadyEngine = Annotated[Engine, Depends(ready_engine)]
 DownloadProgress = Annotated[Progress, Depends(get_progress)]
+ServerAbout = Annotated[About, Depends(get_about)]

@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
+from app.about import About
 from app.errors import on_engine_error, on_http_error
 from app.middleware import stack
 from app.routes import GUARDED, PUBLIC
@@ -10,7 +11,7 @@ from engine import Engine, EngineError
 from profiles.progress import Progress
 
 
-def create_app(engine: Engine, progress: Progress) -> FastAPI:
+def create_app(engine: Engine, progress: Progress, about: About) -> FastAPI:
     """The ASGI application in front of `engine`; probes tell the download's `progress`."""
     app = FastAPI(
         title="unigate",
@@ -24,6 +25,7 @@ def create_app(engine: Engine, progress: Progress) -> FastAPI:
     )
     app.state.engine = engine
     app.state.progress = progress
+    app.state.about = about
     for router in (*PUBLIC, *GUARDED):
         app.include_router(router)
     return app

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import uvloop
 
-from app.compose import Plan, choose, prepare
+from app.about import About
+from app.compose import Choice, Plan, choose, prepare
 from app.credentials import watch_credentials
 from app.exit_codes import ExitCode, code_of
 from app.factory import create_app
@@ -74,11 +75,11 @@ def leave(code: ExitCode) -> NoReturn:
 async def _live(plan: Plan, listener: socket.socket) -> Ending:
     adopt_orphans()
     engine = Engine(StateMachine(_on_state))
-    progress = Progress()
-    server = Server(create_app(engine, progress))
+    progress, about = Progress(), About()
+    server = Server(create_app(engine, progress, about))
     stop = StopSignals()
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(sockets=[listener]))
-    working = asyncio.ensure_future(_work(plan, engine, progress))
+    working = asyncio.ensure_future(_work(plan, engine, progress, about))
     credentials = asyncio.ensure_future(watch_credentials(plan))
     stopping = asyncio.ensure_future(stop.first.wait())
     ends: set[asyncio.Future[Any]] = {serving, working, stopping}
@@ -98,10 +99,15 @@ async def _live(plan: Plan, listener: socket.socket) -> Ending:
     return ending
 
 
-async def _work(plan: Plan, engine: Engine, progress: Progress) -> Ending:
+async def _work(plan: Plan, engine: Engine, progress: Progress, about: About) -> Ending:
     """Start the engine and watch it; returns only when something fails."""
+
+    async def select() -> Choice:
+        about.choice = await choose(plan)
+        return about.choice
+
     try:
-        await engine.start(partial(choose, plan), partial(prepare, progress=progress))
+        await engine.start(select, partial(prepare, progress=progress))
         failure = await engine.watch()
     except (ProfilesError, EngineArgumentsError) as error:
         return Ending(code_of(error), str(error))

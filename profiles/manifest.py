@@ -77,13 +77,13 @@ def read_manifest(text: str, *, file: str) -> Manifest:
         ManifestError: it is not one, or has no profile that vLLM can serve.
     """
     try:
-        contents = yaml.load(text, Loader=_Tagged)  # noqa: S506  # safe, see above
+        found = yaml.load(text, Loader=_Tagged)  # noqa: S506  # safe, see above
     except yaml.YAMLError as error:
         raise ManifestError(f"{file} is not YAML, or has tags of its own: {error}") from None
-    if not isinstance(contents, dict) or not contents:
+    if not isinstance(found, dict) or not found:
         raise ManifestError(f"{file} is not a manifest: it should be a mapping")
-    entries = list(_version_2(contents, file) if "profiles" in contents else _version_1(contents))
-    manifest = _read(entries, contents, file)
+    entries = list(_version_2(found, file) if "profiles" in found else _version_1(found))
+    manifest = _read(entries, found, file)
     if not manifest.profiles:
         raise ManifestError(f"{file} has no profile for vLLM")
     return manifest
@@ -91,7 +91,12 @@ def read_manifest(text: str, *, file: str) -> Manifest:
 
 def write_manifest(manifest: Manifest) -> str:
     """The text of the manifest, version 2."""
-    contents = {
+    return yaml.safe_dump(contents(manifest), sort_keys=False, width=1000)
+
+
+def contents(manifest: Manifest) -> dict[str, Any]:
+    """The manifest, version 2, as plain values."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "profile_selection_criteria": "default",
         "unigate": dict(manifest.stamp),
@@ -109,7 +114,6 @@ def write_manifest(manifest: Manifest) -> str:
             for profile in manifest.profiles
         ],
     }
-    return yaml.safe_dump(contents, sort_keys=False, width=1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +125,8 @@ class _Entry:
     files: Mapping[str, str]
 
 
-def _version_2(contents: Mapping[str, Any], file: str) -> Iterator[_Entry]:
-    listed = contents["profiles"]
+def _version_2(found: Mapping[str, Any], file: str) -> Iterator[_Entry]:
+    listed = found["profiles"]
     if not isinstance(listed, list):
         raise ManifestError(f"{file}: profiles should be a list")
     for number, entry in enumerate(listed):
@@ -133,8 +137,8 @@ def _version_2(contents: Mapping[str, Any], file: str) -> Iterator[_Entry]:
         yield _Entry(str(entry["id"]), _strings(_mapping(entry, "tags")), uris)
 
 
-def _version_1(contents: Mapping[str, Any]) -> Iterator[_Entry]:
-    for id_, entry in contents.items():
+def _version_1(found: Mapping[str, Any]) -> Iterator[_Entry]:
+    for id_, entry in found.items():
         if isinstance(entry, dict) and "tags" in entry:
             files = dict(_components(_mapping(entry, "workspace")))
             yield _Entry(str(id_), _strings(_mapping(entry, "tags")), files)
@@ -150,7 +154,7 @@ def _components(workspace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield path, f"{source.get('repo_id', '')}?file={name}"
 
 
-def _read(entries: Sequence[_Entry], contents: Mapping[str, Any], file: str) -> Manifest:
+def _read(entries: Sequence[_Entry], found: Mapping[str, Any], file: str) -> Manifest:
     profiles: dict[str, Profile] = {}
     files = {}
     for rank, entry in enumerate(entries):
@@ -164,7 +168,7 @@ def _read(entries: Sequence[_Entry], contents: Mapping[str, Any], file: str) -> 
     return Manifest(
         profiles=tuple(profiles.values()),
         files=files,
-        stamp=_strings(_mapping(contents, "unigate")),
+        stamp=_strings(_mapping(found, "unigate")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.routes import chat, completions, health, metrics, models
+from app.routes import chat, completions, health, metadata, metrics, models, tokenize
 
 PUBLIC: tuple[APIRouter, ...] = (health.router,)
 """Probes, which nobody has to prove anything for."""
@@ -11,6 +11,8 @@ GUARDED: tuple[APIRouter, ...] = (
     chat.router,
     completions.router,
     models.router,
+    tokenize.router,
+    metadata.router,
     metrics.router,
 )
 """Everything else."""

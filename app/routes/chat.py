@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions."""
+"""POST /v1/chat/completions and /v1/chat/completions/render."""
 
 from fastapi import APIRouter
 
@@ -12,3 +12,9 @@ router = APIRouter()
 async def chat(engine: ReadyEngine) -> Answering:
     """Create a chat completion, streamed or whole."""
     return Answering(engine, engine.serving.chat_completion)
+
+
+@router.post("/v1/chat/completions/render", response_model=None)
+async def render(engine: ReadyEngine) -> Answering:
+    """What the engine would be given for it: token ids and sampling parameters."""
+    return Answering(engine, engine.serving.inspection.render_chat)

@@ -1,4 +1,4 @@
-"""POST /v1/completions."""
+"""POST /v1/completions and /v1/completions/render."""
 
 from fastapi import APIRouter
 
@@ -12,3 +12,9 @@ router = APIRouter()
 async def completions(engine: ReadyEngine) -> Answering:
     """Create a completion, streamed or whole."""
     return Answering(engine, engine.serving.completion)
+
+
+@router.post("/v1/completions/render", response_model=None)
+async def render(engine: ReadyEngine) -> Answering:
+    """What the engine would be given for it: token ids and sampling parameters."""
+    return Answering(engine, engine.serving.inspection.render_completion)

@@ -16,7 +16,7 @@ def print_resolved(plan: Plan) -> None:
         ProfilesError: no profile fits, or the model is not there.
     """
     found = situation(plan)
-    choice = Choice(plan, found.select())
+    choice = Choice(plan, found, found.select())
     profile = choice.selection.profile
     rows = [
         ("model_path", plan.source.uri, plan.sources["model_path"]),

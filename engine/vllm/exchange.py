@@ -76,7 +76,9 @@ async def _created_by(
     if isinstance(result, ErrorResponse):
         raise from_response(result, request.model, served)
     if isinstance(result, BaseModel):
-        return Whole(result.model_dump_json().encode())
+        return Whole(_json(result))
+    if isinstance(result, list):
+        return Whole(b"[" + b",".join(_json(item) for item in result) + b"]")
     for generation in generations:
         await generation.admit()
     frames = _relay(result, prompt_field)
@@ -86,6 +88,10 @@ async def _created_by(
         await _close(generations)
 
     return Stream(frames, close)
+
+
+def _json(model: BaseModel) -> bytes:
+    return model.model_dump_json().encode()
 
 
 async def _relay(frames: AsyncGenerator[str], prompt_field: str) -> AsyncGenerator[str]:

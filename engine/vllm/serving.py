@@ -18,7 +18,6 @@ from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.entrypoints.serve.utils.fingerprint import set_default_fingerprint_mode
 from vllm.renderers.chat_utils import load_chat_template
 from vllm.renderers.online_renderer import OnlineRenderer
-from vllm.utils import random_uuid
 
 from engine.answer import Answer
 from engine.errors import (
@@ -29,6 +28,8 @@ from engine.errors import (
 )
 from engine.vllm.client import EngineClient
 from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.inspection import Inspection
+from engine.vllm.own_ids import OwnIds
 from engine.vllm.refusals import EndedEarlyError
 
 Generating = TypeVar("Generating", ChatCompletionRequest, CompletionRequest)
@@ -37,7 +38,7 @@ Generating = TypeVar("Generating", ChatCompletionRequest, CompletionRequest)
 _LARGEST_N = 128
 
 
-class _Honest(GenerateBaseServing):
+class _Honest(OwnIds, GenerateBaseServing):
     """What both serving classes of vLLM must not decide for themselves."""
 
     def create_streaming_error_response(
@@ -56,12 +57,6 @@ class _Honest(GenerateBaseServing):
             # Nobody who still reads asked for it: the engine is ending. Not a finished answer.
             raise EndedEarlyError(GenerationFailedError("The engine ended this answer early."))
         super()._raise_if_error(finish_reason, request_id)
-
-    @staticmethod
-    def _base_request_id(raw_request: Any, default: str | None = None) -> str:
-        # A client that chooses the engine's id could abort or collide with somebody else's request.
-        del raw_request, default
-        return random_uuid()
 
 
 class _Chat(_Honest, OpenAIServingChat):
@@ -129,6 +124,8 @@ class Serving:
         self._completion = _Completion(
             client, models, online_renderer=renderer, request_logger=None, **usage
         )
+
+        self.inspection = Inspection(models, renderer, chat=chat, served=self._served)
 
     @property
     def generates_text(self) -> bool:

@@ -1,0 +1,74 @@
+"""What the model is given, without generating: token ids of a text or a chat, and back."""
+
+from typing import Any
+
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+from vllm.entrypoints.scale_out.render.serving import ServingRender
+from vllm.entrypoints.serve.tokenize.protocol import (
+    DetokenizeRequest,
+    TokenizeChatRequest,
+    TokenizeCompletionRequest,
+)
+from vllm.entrypoints.serve.tokenize.serving import ServingTokenization
+from vllm.renderers.online_renderer import OnlineRenderer
+
+from engine.answer import Answer
+from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.own_ids import OwnIds
+
+
+class _Tokenization(OwnIds, ServingTokenization):
+    pass
+
+
+class _Render(OwnIds, ServingRender):
+    pass
+
+
+class Inspection:
+    """Serves the routes that only look; every model has a tokenizer, so every model has them."""
+
+    def __init__(
+        self,
+        models: OpenAIServingModels,
+        renderer: OnlineRenderer,
+        *,
+        chat: dict[str, Any],
+        served: tuple[str, ...],
+    ) -> None:
+        """`chat` are the options of the chat template that serving gets too."""
+        self._served = served
+        self._tokenization = _Tokenization(models, renderer, **chat)
+        self._render = _Render(models, renderer)
+
+    async def tokenize(self, body: bytes) -> Answer:
+        """Answer a request to /tokenize; raises `EngineError`."""
+        data = parse_object(body)
+        is_chat = "messages" in data
+        request = validate(TokenizeChatRequest if is_chat else TokenizeCompletionRequest, data)
+        return await self._ask(
+            self._tokenization.create_tokenize, request, "messages" if is_chat else "prompt"
+        )
+
+    async def detokenize(self, body: bytes) -> Answer:
+        """Answer a request to /detokenize; raises `EngineError`."""
+        request = validate(DetokenizeRequest, parse_object(body))
+        return await self._ask(self._tokenization.create_detokenize, request, "tokens")
+
+    async def render_chat(self, body: bytes) -> Answer:
+        """Answer a request to /v1/chat/completions/render; raises `EngineError`."""
+        request = validate(ChatCompletionRequest, parse_object(body))
+        return await self._ask(self._render.render_chat_request, request, "messages")
+
+    async def render_completion(self, body: bytes) -> Answer:
+        """Answer a request to /v1/completions/render; raises `EngineError`."""
+        request = validate(CompletionRequest, parse_object(body))
+        return await self._ask(self._render.render_completion_request, request, "prompt")
+
+    async def _ask(self, create: Any, request: Any, prompt_field: str) -> Answer:
+        async def asked(request: Any) -> Any:
+            return await create(request, None)
+
+        return await answer(asked, request, prompt_field=prompt_field, served=self._served)
