@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import NoReturn
 
 from app.about import release
-from app.compose import plan
 from app.exit_codes import ExitCode
 from app.observability.logging import configure
+from app.plan import plan
 from app.settings import BadSettingsError, Settings, names_of, read, termination_log
 from app.termination import report
 

@@ -6,8 +6,8 @@ A server needs them again only at its next start, which is when nobody wants to 
 import asyncio
 import logging
 
-from app.compose import Plan
 from app.observability.metrics import observe_credential
+from app.plan import Plan
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 import uvloop
 
 from app.about import About
-from app.compose import Choice, Plan, choose, prepare
+from app.compose import Choice, choose, prepare
 from app.credentials import watch_credentials
 from app.exit_codes import ExitCode, code_of
 from app.factory import create_app
 from app.observability.metrics import observe_state
+from app.plan import Plan
 from app.server import PortUnusableError, Server, bind
 from app.termination import report
 from engine import (

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
-from app.compose import Plan, plan
 from app.exit_codes import code_of
 from app.observability.logging import configure
+from app.plan import Plan, plan
 from app.settings import BadSettingsError, Resolved, read
 from profiles.errors import ProfilesError
 

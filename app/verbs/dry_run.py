@@ -3,7 +3,8 @@
 import sys
 
 from app.arguments import Argument
-from app.compose import Choice, Plan, situation
+from app.compose import Choice, situation
+from app.plan import Plan
 from app.settings import Resolved, Settings
 
 _SECRET = ("token", "key", "password", "secret")

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.compose import Plan, fetch_model, situation
+from app.compose import fetch_model, situation
+from app.plan import Plan
 from app.verbs.context import changed, parser, planned, settings
 from profiles.errors import NoProfileFitsError, UnknownProfileError
 from profiles.profile import Profile

@@ -5,7 +5,8 @@ import json
 import sys
 from collections.abc import Sequence
 
-from app.compose import NoModelError, situation
+from app.compose import situation
+from app.plan import NoModelError
 from app.verbs import estimate
 from app.verbs.context import ENGINE_ARGUMENTS, changed, parser, planned, settings
 from profiles.hardware.nvml import detect

@@ -1,8 +1,11 @@
-"""What the engine is started with, and who said so."""
+"""What the user wants served, and who said so."""
+
+import json
+from pathlib import Path
 
 import pytest
 
-from app.compose import Plan, plan
+from app.plan import Plan, plan
 from app.settings import BadSettingsError, read
 
 
@@ -56,3 +59,43 @@ def test_an_impossible_port_is_refused(port: str) -> None:
 def test_no_model_says_how_to_name_one() -> None:
     with pytest.raises(BadSettingsError, match="NIM_MODEL_PATH"):
         planned("")
+
+
+def write_runtime_config(directory: Path, value: object) -> None:
+    (directory / "runtime_config.json").write_text(json.dumps(value))
+
+
+def test_a_models_runtime_config_is_below_the_variables(tmp_path: Path) -> None:
+    write_runtime_config(
+        tmp_path,
+        {
+            "max_model_len": 1,
+            "max-num-seqs": 2,
+            "enforce_eager": True,
+            "enable-prefix-caching": False,
+            "limit_mm_per_prompt": {"image": 1},
+            "dtype": None,
+            "NIM_PASSTHROUGH_ARGS": "--max-num-seqs 3 --seed 4",
+        },
+    )
+    made = planned(str(tmp_path), NIM_MAX_MODEL_LEN="5")
+    assert {item.flag: item.values for item in made.arguments} == {
+        "--max-num-seqs": ("2",),
+        "--seed": ("4",),
+        "--max-model-len": ("5",),
+        "--enforce-eager": (),
+        "--no-enable-prefix-caching": (),
+        "--limit-mm-per-prompt": ('{"image": 1}',),
+    }
+    sources = {item.flag: item.source for item in made.arguments}
+    assert sources["--seed"] == "runtime_config.json"
+    assert sources["--max-model-len"] == "NIM_MAX_MODEL_LEN"
+
+
+@pytest.mark.parametrize(
+    "value", [[], "text", {"NIM_PASSTHROUGH_ARGS": 3}, {"NIM_PASSTHROUGH_ARGS": "'"}]
+)
+def test_a_runtime_config_that_is_none_is_refused(tmp_path: Path, value: object) -> None:
+    write_runtime_config(tmp_path, value)
+    with pytest.raises(BadSettingsError, match=r"runtime_config\.json"):
+        planned(str(tmp_path))
