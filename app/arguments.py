@@ -13,7 +13,15 @@ from typing import Any
 from app.settings import BadSettingsError, Settings, names_of
 
 # Flags that mean the same thing under another name; vLLM's parser knows both.
-_ALIASES = {"-tp": "--tensor-parallel-size", "-pp": "--pipeline-parallel-size"}
+_ALIASES = {
+    "-tp": "--tensor-parallel-size",
+    "-pp": "--pipeline-parallel-size",
+    "-dp": "--data-parallel-size",
+    "-q": "--quantization",
+    "-sc": "--speculative-config",
+    "-cc": "--compilation-config",
+    "-ac": "--attention-config",
+}
 
 
 @dataclass(frozen=True, slots=True)

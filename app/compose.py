@@ -13,7 +13,7 @@ from app.plan import Plan
 from engine import EngineConfig
 from profiles.progress import Progress
 from profiles.progress_report import ProgressReport
-from profiles.source import ModelSource, parse_source
+from profiles.source import LocalModel, ModelSource, parse_source
 
 if TYPE_CHECKING:
     from profiles.selection import Selection
@@ -157,5 +157,6 @@ def fetch_model(plan: Plan, source: ModelSource, progress: Progress) -> Path:
             progress=progress,
             probe_timeout_s=settings.cache_probe_timeout_s,
         )
-        verify(directory)
+        if isinstance(source, LocalModel) or not source.files:  # a part is no whole model
+            verify(directory)
     return directory

@@ -9,25 +9,29 @@ from typing import Any
 
 from profiles import hub_cache
 from profiles.access import Access
-from profiles.errors import ModelNotAvailableError, SourceError
+from profiles.errors import Cause, ModelNotAvailableError, SourceError
 from profiles.memory import ModelFacts, read_model, read_model_directory
 from profiles.model_directory import verify_config
 from profiles.source import HubModel, LocalModel, ModelSource, RemoteModel
 from profiles.sources.opening import open_remote
 from profiles.sources.remote import InterruptedTransferError, Remote, RemoteFile
-from profiles.store import mount
+from profiles.store import manifest, mount
+from profiles.store.digest import Digest
 from profiles.store.store import Store
+from profiles.store.trouble import explain
 
 log = logging.getLogger(__name__)
 
 _CONFIG = "config.json"
+# First the one that is looked for first; the other is Mistral's own format.
+_CONFIGS = (_CONFIG, "params.json")
 _WEIGHTS = (".safetensors", ".bin", ".pth", ".pt", ".gguf")
 _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """A model as selection needs it. `config` is None for formats without a config.json."""
+    """A model as selection needs it. `config` is None for formats without one."""
 
     source: ModelSource
     revision: str  # "" for a directory, whose files may change at any time
@@ -55,7 +59,14 @@ def describe(
         verify_config(source.path)
         return _of_directory(source, source.path)
     mount.probe(cache, timeout_s=probe_timeout_s)
-    copy = _copy(source, cache, hub_caches)
+    try:
+        copy = _copy(source, cache, hub_caches)
+        # As `fetch` does it: what can never mean other files is not asked for again.
+        is_settled = source.fixed_revision is not None and copy is not None and _is_untouched(copy)
+    except OSError as error:
+        raise explain(error, cache) from None
+    if copy is not None and is_settled:
+        return _of_directory(source, copy)
     if offline:
         if copy is None:
             raise ModelNotAvailableError(
@@ -87,13 +98,20 @@ def _copy(source: RemoteModel, cache: Path, hub_caches: Sequence[Path]) -> Path 
     return None
 
 
+def _is_untouched(copy: Path) -> bool:
+    known = manifest.read(copy)
+    return known is not None and manifest.compare(copy, known).is_none
+
+
 def _of_directory(source: ModelSource, directory: Path) -> Description:
     path = directory / _CONFIG
     if not path.exists():
         weights = [file for file in _files(directory) if file.name.endswith(_WEIGHTS)]
         size_bytes = sum(file.stat().st_size for file in weights)
-        facts = read_model({}, index_bytes=size_bytes or None)
-        return Description(source=source, revision="", config=None, facts=facts)
+        other = directory / _CONFIGS[1]
+        value = _parse(other.read_bytes(), str(other)) if other.exists() else None
+        facts = read_model(value or {}, index_bytes=size_bytes or None)
+        return Description(source=source, revision="", config=value, facts=facts)
     facts = read_model_directory(directory)
     config = _parse(path.read_bytes(), str(path))
     return Description(source=source, revision="", config=config, facts=facts)
@@ -109,8 +127,13 @@ def _files(directory: Path) -> list[Path]:
 def _of_remote(source: RemoteModel, remote: Remote) -> Description:
     listing = remote.listing()
     sizes = [file.size_bytes for file in listing.files if file.path.endswith(_WEIGHTS)]
-    config = next((file for file in listing.files if file.path == _CONFIG), None)
-    value = _parse(_content(remote, config), f"{source.uri} {_CONFIG}") if config else None
+    files = {file.path: file for file in listing.files}
+    config = next((files[name] for name in _CONFIGS if name in files), None)
+    value = (
+        _parse(_content(source.uri, remote, config), f"{source.uri} {config.path}")
+        if config
+        else None
+    )
     return Description(
         source=source,
         revision=listing.revision,
@@ -119,18 +142,28 @@ def _of_remote(source: RemoteModel, remote: Remote) -> Description:
     )
 
 
-def _content(remote: Remote, file: RemoteFile) -> bytes:
-    """A small file, in as many attempts as a bad line takes."""
-    content = bytearray()
+def _content(uri: str, remote: Remote, file: RemoteFile) -> bytes:
+    """A small file as the source has it, in as many attempts as a bad line takes."""
+    content, problem = bytearray(), ""
     for _ in range(_ATTEMPTS):
         try:
             for piece in remote.read(file, len(content)):
                 content += piece
+            problem = "the source sends less than it has"
         except InterruptedTransferError as error:
-            log.info("model.describe_again", extra={"file": file.path, "reason": str(error)})
+            problem = str(error)
         if len(content) >= file.size_bytes:
-            break
-    return bytes(content)
+            digest = Digest(file)
+            digest.update(bytes(content))
+            if digest.is_right:
+                return bytes(content)
+            content, problem = bytearray(), "its checksum differs from the one the source names"
+        log.info("model.describe_again", extra={"file": file.path, "reason": problem})
+    raise SourceError(
+        f"{uri}: {file.path} cannot be read after {_ATTEMPTS} attempts: {problem}; check the "
+        "network and HTTPS_PROXY",
+        Cause.UNREACHABLE,
+    )
 
 
 def _parse(content: bytes, name: str) -> dict[str, Any]:

@@ -133,13 +133,20 @@ def _pieces(path: Path, progress: Progress) -> Iterator[bytes]:
 
 
 def _described(directory: Path, progress: Progress) -> Manifest:
-    """The model's manifest; made now for a directory that the store did not make."""
+    """The model's manifest; made now for a directory that has none, or has changed since."""
     try:
-        if known := manifest.read(directory):
-            return known
         found = [p for p in sorted(directory.rglob("*")) if p.is_file() and p.name != MANIFEST]
         if not found:
             raise ModelNotAvailableError(f"{directory} holds no files")
+        known = manifest.read(directory)
+        names = {path.relative_to(directory).as_posix() for path in found}
+        # People edit what `download-model` has made for them.
+        if (
+            known is not None
+            and names == {file.path for file in known.files}
+            and manifest.compare(directory, known).is_none
+        ):
+            return known
         progress.begin(
             Phase.VERIFYING, files=len(found), bytes_=sum(p.stat().st_size for p in found)
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from profiles.errors import ModelNotAvailableError
 from profiles.sources.remote import MANIFEST
 from profiles.store.staging import remove
-from profiles.store.trouble import explain
+from profiles.store.trouble import explain_target
 
 _WEIGHTS = (
     "*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json", "*.pth", "*.pt",
@@ -45,7 +45,7 @@ def materialise(directories: Path | Sequence[Path], target: Path) -> Path:
         finally:
             remove(new)
     except OSError as error:
-        raise explain(error, target) from None
+        raise explain_target(error, target) from None
     return target
 
 

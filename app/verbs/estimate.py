@@ -16,8 +16,11 @@ from profiles.memory import (
     read_model_directory,
 )
 from profiles.memory import estimate as estimate_memory
+from profiles.number import whole_number
+from profiles.parallelism import cannot_split
 
 _GIB = 1 << 30
+_LARGEST_GIB = 1 << 20
 
 
 def estimate(program: str, words: list[str]) -> None:
@@ -42,6 +45,9 @@ def estimate(program: str, words: list[str]) -> None:
         ),
     )
     answer = _answer(model, result)
+    tp, pp = options.tensor_parallel_size, options.pipeline_parallel_size
+    if problem := cannot_split(model, tp=tp, pp=pp):
+        answer["doubts"].append(f"vLLM refuses this split: {problem}")
     if options.json:
         sys.stdout.write(json.dumps(answer, indent=2) + "\n")
     else:
@@ -55,7 +61,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     source.add_argument("--model", type=Path, metavar="DIR", help="a model's directory")
     reader.add_argument(
         "--gpu-memory-gib",
-        type=_positive,
+        type=_memory,
         required=True,
         help="total memory of one GPU, as CUDA shows it",
     )
@@ -77,8 +83,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    value = whole_number(text)
+    if value is None or value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
     return value
 
@@ -87,6 +93,13 @@ def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a size")
+    return value
+
+
+def _memory(text: str) -> float:
+    value = _positive(text)
+    if not 1 / 1024 <= value <= _LARGEST_GIB:
+        raise argparse.ArgumentTypeError(f"{text} GiB is no GPU's memory")
     return value
 
 

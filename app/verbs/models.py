@@ -1,8 +1,12 @@
 """`download-to-cache`, `download-model`, `create-model-store` and `mirror`."""
 
 import argparse
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from app.compose import fetch_model, situation
 from app.plan import Plan
@@ -17,6 +21,33 @@ from profiles.source import LocalModel, ModelSource, parse_source
 _PROFILE = "an id or a name out of list-model-profiles; without it the one that would be served"
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM tidies up and ends with the shell's code for it, the next kills.
+
+    Zero would tell the job that fills a cache that it is full.
+    """
+
+    def leave(number: int, frame: object) -> None:
+        del frame
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt(number)
+
+    _handle_interrupts(leave)
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        sys.stderr.write("stopped; what has arrived is kept for the next time\n")
+        sys.exit(128 + int(interrupt.args[0]))
+
+
+def _handle_interrupts(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or behind & in a script
+            signal.signal(number, handler)
+
+
+@_interruptible()
 def download_to_cache(program: str, words: list[str]) -> None:
     """Fetch what one or more profiles need into the cache."""
     reader = _parser(program, "Fetch a model into the cache, so that it is served without network.")
@@ -35,6 +66,7 @@ def download_to_cache(program: str, words: list[str]) -> None:
         sys.stdout.write(f"{_fetch(made, source)}\n")
 
 
+@_interruptible()
 def download_model(program: str, words: list[str]) -> None:
     """Fetch a model and put it into a directory as plain files, without serving it."""
     reader = _parser(program, "Fetch a model, and put its files into a directory.")
@@ -44,6 +76,7 @@ def download_model(program: str, words: list[str]) -> None:
     _put(program, options, options.workspace_path)
 
 
+@_interruptible()
 def create_model_store(program: str, words: list[str]) -> None:
     """The same under the name and with the flags of NIM's."""
     reader = _parser(program, "Fetch a profile's model, and put its files into a directory.")
@@ -55,6 +88,7 @@ def create_model_store(program: str, words: list[str]) -> None:
     _put(program, options, options.model_store)
 
 
+@_interruptible()
 def mirror(program: str, words: list[str]) -> None:
     """Copy a model to a bucket or a directory, for NIM_REPOSITORY_OVERRIDE to point at."""
     reader = _parser(program, "Copy a model to a bucket or a directory that stands in for it.")
@@ -67,6 +101,9 @@ def mirror(program: str, words: list[str]) -> None:
 
     progress = Progress()
     source = None if isinstance(made.source, LocalModel) else made.source
+    if "://" in options.to:
+        # Handlers of Python's wait until a store's client returns; there is nothing to tidy up.
+        _handle_interrupts(signal.SIG_DFL)
     with ProgressReport(progress, terminal=sys.stderr):
         place = upload(
             directory,

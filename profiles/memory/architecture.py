@@ -13,7 +13,11 @@ from profiles.memory.recurrent import recurrence
 
 _ENCODERS = ("bert", "roberta", "electra", "mpnet", "deberta", "siglip", "clip", "vit", "gte")
 _BIDIRECTIONAL = ("is_bidirectional", "use_bidirectional_attention")
-_TIED = ("gemma", "gpt2", "cohere", "bloom", "opt", "falcon", "gpt_bigcode", "whisper")
+_TIED = (
+    "gemma", "gpt2", "cohere", "bloom", "opt", "falcon", "gpt_bigcode", "whisper", "mpt",
+    "modernbert", "bart", "mbart", "t5", "smollm3", "starcoder2", "zamba", "lfm2", "ernie4_5",
+)  # fmt: skip
+_NOT_TIED = ("falcon_h1",)
 # Their embeddings of positions are weights, one vector for each.
 _LEARNED_POSITIONS = ("gpt2", "gpt_bigcode", "opt", "bert", "roberta", "xlm-roberta", "electra")
 _LENGTHS = (
@@ -148,7 +152,7 @@ def _is_tied(fields: Fields, root: Fields, kind: str) -> bool:
     if "tie_word_embeddings" in fields:
         return fields.flag("tie_word_embeddings")
     # What transformers takes for granted where a config leaves it out.
-    return kind.startswith(_TIED)
+    return kind == "mamba" or (kind.startswith(_TIED) and kind not in _NOT_TIED)
 
 
 def _has_no_head(config: Mapping[str, Any]) -> bool:

@@ -4,8 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from profiles.memory.left_out import left_out
+
 _TEXT_CONFIGS = ("text_config", "llm_config", "language_config", "thinker_config", "talker_config")
 _VISION_CONFIGS = ("vision_config", "vision_tower_config", "vit_config", "visual", "vision_encoder")
+# JSON, as Python reads it, has Infinity and NaN too.
+_LARGEST_FACTOR = 1e9
 _AUDIO_CONFIGS = ("audio_config", "audio_encoder_config", "sound_config")
 
 
@@ -41,8 +45,9 @@ class Fields:
     def number(self, *names: str, default: float) -> float:
         """A factor."""
         value = self.value(*names)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return float(value) if is_number else default
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return default
+        return float(value) if abs(value) <= _LARGEST_FACTOR else default  # nor if it is not one
 
     def text(self, *names: str, default: str = "") -> str:
         """A word, in lower case; a list of words answers with its first."""
@@ -81,8 +86,9 @@ def family(fields: Fields) -> str:
 
 
 def text_fields(config: Mapping[str, Any]) -> Fields:
-    """The language model's fields, with those of the whole model behind them."""
-    return Fields(*reversed(list(_nested(config, _TEXT_CONFIGS))))
+    """The language model's fields, with those of the whole model and the defaults behind them."""
+    *outer, inner = _nested(config, _TEXT_CONFIGS)
+    return Fields(inner, *reversed(outer), left_out(inner) if outer else {})
 
 
 def vision_config(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from profiles.memory.architecture import Architecture, read_architecture
 from profiles.memory.blocks import Weights
 from profiles.memory.checkpoint import weigh_tensors
 from profiles.memory.fields import Fields, text_fields
+from profiles.memory.mistral import in_usual_words
 from profiles.memory.quantization import Scheme, scheme_of_config
 from profiles.memory.tensors import Tensors, read_tensors
 from profiles.memory.towers import Tower, read_tower
@@ -98,6 +99,7 @@ def read_model(
 
     `index_bytes` is the total size in a checkpoint's index, `parameters` a published count.
     """
+    config = in_usual_words(config)
     architecture = read_architecture(config, dtype_bytes=_DTYPE_BYTES)
     tower = read_tower(config, architecture.hidden)
     word = _WORDS.get(text_fields(config).text("torch_dtype", "dtype"), "bf16")

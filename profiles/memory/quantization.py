@@ -205,7 +205,7 @@ def _structured(fields: Fields) -> Scheme | None:
 
 
 def _integers(fields: Fields, method: str) -> Scheme:
-    bits = fields.integer("bits", "w_bit", default=4)
+    bits = max(1, fields.integer("bits", "w_bit", default=4))
     group = fields.integer("group_size", "q_group_size", default=_GROUP)
     has_zeros = fields.flag("zero_point", default=method.startswith("awq"))
     rate = _grouped(bits, group, has_zeros=has_zeros)
@@ -225,7 +225,7 @@ def _compressed(groups: Mapping[str, Any]) -> Scheme | None:
 
 def _compressed_group(weights: Fields) -> Scheme | None:
     bits = weights.integer("num_bits")
-    if not bits:
+    if bits < 1:
         return None
     group = weights.integer("group_size")
     if weights.text("type") == "float":

@@ -64,8 +64,11 @@ class Appraisal:
 
 
 def gigabytes(size_bytes: int) -> int:
-    """Gigabytes (2³⁰) to the nearest; rounded up, an L4 of 22.04 would lack what it just holds."""
-    return round(size_bytes / _GIB)
+    """Gigabytes (2³⁰) to the nearest; rounded up, an L4 of 22.04 would lack what it just holds.
+
+    At least one: no GPU can be asked for with less.
+    """
+    return max(1, round(size_bytes / _GIB))
 
 
 def appraise(
@@ -155,7 +158,7 @@ def _estimate(
             arguments,
             gpu_memory_bytes=gpu.memory_bytes,
             compute_capability=gpu.compute_capability,
-            max_model_len=request.max_model_len,
+            max_model_len=request.length,
         ),
     )
 

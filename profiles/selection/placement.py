@@ -8,7 +8,7 @@ from itertools import groupby
 from profiles.hardware import Gpu, Hardware
 from profiles.hardware.precision import unsupported
 from profiles.profile import Profile
-from profiles.selection.flags import UTILIZATION, utilization
+from profiles.selection.flags import UTILIZATION, replicas, utilization
 
 _GIB = 1 << 30
 # The engine's share is compared with what is free once CUDA's context and NCCL's buffers are there
@@ -50,12 +50,13 @@ def places(
 
     `any_gpu`: also on GPUs of another family than it was tuned for.
     """
+    count = profile.gpu_count * replicas(arguments)
     for group in alike(hardware):
-        problem = _unfit(profile, group, any_gpu=any_gpu)
+        problem = _unfit(profile, group, count, any_gpu=any_gpu)
         if problem is not None:
             yield problem
             continue
-        free = [gpu for gpu in group if gpu.is_free][: profile.gpu_count]
+        free = [gpu for gpu in group if gpu.is_free][:count]
         share = _share(free, utilization(arguments))
         if UTILIZATION in arguments or share >= utilization(arguments):
             yield Placement(gpus=tuple(free), arguments={})
@@ -65,7 +66,7 @@ def places(
             yield f"{free[0].name} has no memory left"
 
 
-def _unfit(profile: Profile, group: tuple[Gpu, ...], *, any_gpu: bool) -> str | None:
+def _unfit(profile: Profile, group: tuple[Gpu, ...], count: int, *, any_gpu: bool) -> str | None:
     kind = group[0]
     free = sum(gpu.is_free for gpu in group)
     if profile.gpu not in (None, kind.family) and not any_gpu:
@@ -73,13 +74,13 @@ def _unfit(profile: Profile, group: tuple[Gpu, ...], *, any_gpu: bool) -> str | 
     quantizes = profile.is_quantized_while_loading
     if problem := unsupported(profile.precision, kind, quantizes=quantizes):
         return problem
-    if kind.mig is not None and profile.gpu_count > 1:
+    if kind.mig is not None and count > 1:
         return "slices of a GPU (MIG) cannot work together"
-    if free < profile.gpu_count:
+    if free < count:
         busy = [str(gpu.index) for gpu in group if not gpu.is_free]
         has = f"{free} of {len(group)} x {kind.name} free" if busy else f"{free} x {kind.name}"
         in_use = f" (in use: {', '.join(busy)})" if busy else ""
-        return f"it needs {profile.gpu_count} GPUs, and there {_are(free)} {has}{in_use}"
+        return f"it needs {count} GPUs, and there {_are(free)} {has}{in_use}"
     return None
 
 

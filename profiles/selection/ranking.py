@@ -15,6 +15,10 @@ from profiles.profile import Objective
 from profiles.selection.appraisal import Appraisal
 from profiles.selection.flags import MAX_NUM_SEQS
 
+# Weights that one GPU reads in a third of a millisecond (H100), which is less than what the layers'
+# all-reduces of one token cost.
+_THIN_BYTES = 1 << 30
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
@@ -62,6 +66,10 @@ def criteria(wish: Objective | None) -> tuple[Criterion, ...]:
             ),
         ),
         Criterion(
+            key=_is_thin,
+            says=lambda best: "so small a model gains nothing from more GPUs",
+        ),
+        Criterion(
             key=lambda one: -one.profile.tp,
             says=lambda best: f"more GPUs for each token come first (TP {best.profile.tp})",
         ),
@@ -71,6 +79,13 @@ def criteria(wish: Objective | None) -> tuple[Criterion, ...]:
         ),
         Criterion(key=lambda one: one.profile.id, says=lambda best: "the other's id comes first"),
     )
+
+
+def _is_thin(one: Appraisal) -> bool:
+    """Whether GPUs of a derived profile would spend their time talking about next to no weights."""
+    if one.profile.gpu is not None or one.profile.gpu_count < 2 or one.estimate is None:  # noqa: PLR2004
+        return False
+    return one.estimate.weights_bytes < _THIN_BYTES
 
 
 def ranked(appraisals: list[Appraisal], wish: Objective | None) -> list[Appraisal]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from profiles.profile import Objective, Profile
+from profiles.selection.flags import MAX_MODEL_LEN, number, spelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,11 @@ class Request:
     objective: Objective | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
     host_memory_bytes: int | None = None  # for machines without a GPU
+
+    @property
+    def length(self) -> int | None:
+        """The context that is asked for, also where it is spelled 32k; None: as it comes."""
+        return self.max_model_len or number(spelled(self.arguments), MAX_MODEL_LEN)
 
     def refuses(self, profile: Profile) -> str | None:
         """Why the user does not want this profile, as a sentence, or None."""

@@ -20,6 +20,8 @@ from profiles.selection.ranking import ranked, why_behind
 from profiles.selection.request import Request
 from profiles.selection.shortage import no_profile_fits
 
+_MANY = 4  # profiles that share a reason
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
@@ -70,10 +72,15 @@ class Selection:
         return "; ".join(words)
 
     def explanation(self) -> list[str]:
-        """The whole reasoning, line by line."""
+        """The whole reasoning, line by line; a reason that many share is said once."""
         lines = [self.summary, f"  {self.profile.source}"]
         lines += [f"  warning: {warning}" for warning in self.warnings]
-        lines += [f"- {profile.name}: {why}" for profile, why in self.rejected]
+        sharing: dict[str, list[str]] = {}
+        for profile, why in self.rejected:
+            sharing.setdefault(why, []).append(profile.name)
+        lines += [line for why, names in sharing.items() for line in _told(names, why)]
+        if any(len(names) >= _MANY for names in sharing.values()):
+            lines.append("(--json names every profile)")
         return lines
 
     def as_dict(self) -> dict[str, Any]:
@@ -96,6 +103,12 @@ class Selection:
                 for profile, why in self.rejected
             ],
         }
+
+
+def _told(names: list[str], why: str) -> list[str]:
+    if len(names) < _MANY:
+        return [f"- {name}: {why}" for name in names]
+    return [f"- {len(names)} profiles ({names[0]}, {names[1]}, …): {why}"]
 
 
 def appraise_all(
@@ -168,7 +181,7 @@ def _unwanted(appraisal: Appraisal, hardware: Hardware, request: Request) -> str
         return "it changes the answers, and nobody has validated that for this model: only pinned"
     if appraisal.profile.gpu == CPU and hardware.problem is not None:
         return f"there seems to be a GPU: {hardware.problem}"
-    if appraisal.fit is Fit.LOW_MEMORY and request.max_model_len is not None:
+    if appraisal.fit is Fit.LOW_MEMORY and request.length is not None:
         return appraisal.reason
     if appraisal.leaves_little:
         return f"{appraisal.reason}, which is too short to be chosen unasked"

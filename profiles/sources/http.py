@@ -31,14 +31,23 @@ class HttpClient:
     ) -> None:
         self._name = name
         self._headers = dict(headers or {})
-        self._client = httpx.Client(
-            verify=trusted(),
-            follow_redirects=True,
-            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)),
-            # Compressed answers have no offsets to go on from.
-            headers={"accept-encoding": "identity", "user-agent": "unigate"},
-            limits=httpx.Limits(max_connections=32),
-        )
+        verify = trusted()
+        try:
+            self._client = httpx.Client(
+                verify=verify,
+                follow_redirects=True,
+                timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)),
+                # Compressed answers have no offsets to go on from.
+                headers={"accept-encoding": "identity", "user-agent": "unigate"},
+                limits=httpx.Limits(max_connections=32),
+            )
+        except (ValueError, ImportError, httpx.InvalidURL):
+            # Their text may hold the proxy's password.
+            raise SourceError(
+                f"{name}: the proxy that is set cannot be used: write http://host:port into "
+                "HTTPS_PROXY, HTTP_PROXY and ALL_PROXY (SOCKS is not supported)",
+                Cause.BROKEN,
+            ) from None
 
     def close(self) -> None:
         """Close all connections."""
@@ -53,7 +62,7 @@ class HttpClient:
         """
         try:
             answer = self._client.get(url, params=params, headers={**self._headers, **headers})
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(self._name, error) from None
         if not answer.is_success:
             raise Refusal(answer.status_code, _said(answer))
@@ -105,6 +114,8 @@ class HttpClient:
             raise InterruptedTransferError(sentence(error)) from None
         except httpx.TransportError as error:
             raise InterruptedTransferError(sentence(error)) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:  # redirects in a circle, or nowhere
+            raise unreachable(self._name, error) from None
 
     def _judge(self, answer: httpx.Response) -> None:
         if answer.is_success:
@@ -130,8 +141,19 @@ class Refusal(Exception):  # noqa: N818  # becomes a SourceError where the sourc
 
 @functools.cache
 def trusted() -> ssl.SSLContext:
-    """Whom to believe, SSL_CERT_FILE included; reading the bundle takes a tenth of a second."""
-    return httpx.create_ssl_context()
+    """Whom to believe, SSL_CERT_FILE included; reading the bundle takes a tenth of a second.
+
+    Raises:
+        SourceError: the bundle cannot be read.
+    """
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise SourceError(
+            f"SSL_CERT_FILE or SSL_CERT_DIR cannot be read ({error.strerror or error}): name a "
+            "bundle of certificates in PEM, or unset it",
+            Cause.BROKEN,
+        ) from None
 
 
 def unreachable(name: str, error: Exception) -> SourceError:

@@ -40,9 +40,9 @@ class HubRemote:
         # With telemetry it asks huggingface.co, whatever the endpoint is, for a list of agents
         # (huggingface_hub 2.4.0, utils/_detect_agent.py): behind a firewall that is a long wait.
         constants.HF_HUB_DISABLE_TELEMETRY = True
-        self._api = HfApi(endpoint=self._endpoint, token=access.hub_token)
-        # Without one that is set, the token of an earlier `hf auth login`, as the client does it.
-        token = access.hub_token or get_token()
+        token = access.hub_token or _logged_in()
+        # False, or the client would look for one by itself.
+        self._api = HfApi(endpoint=self._endpoint, token=token or False)
         self._client = HttpClient(
             headers={"authorization": f"Bearer {token}"} if token else {},
             timeout_s=access.timeout_s,
@@ -120,6 +120,13 @@ class HubRemote:
                 f"hf://{self._source.repository} cannot be reached: {what}; {_remedy(what)}",
                 Cause.UNREACHABLE,
             ) from None
+        except (ValueError, KeyError, TypeError, AttributeError, ImportError):
+            # A portal's page in HTML, a proxy of another kind.
+            raise SourceError(
+                f"hf://{self._source.repository}: {self._api.endpoint} does not answer as a hub "
+                "does: check HF_ENDPOINT, HTTPS_PROXY",
+                Cause.BROKEN,
+            ) from None
 
     def _refused(self, error: HfHubHTTPError) -> SourceError:
         """Why the hub does not give the model."""
@@ -160,6 +167,14 @@ class HubRemote:
 
     def _is_bad_token(self, said: str, status: int) -> bool:
         return status == _UNAUTHORIZED and "invalid" in said.lower()
+
+
+def _logged_in() -> str | None:
+    """The token of an earlier `hf auth login`, as the hub's client finds it."""
+    try:
+        return get_token()
+    except (OSError, UnicodeDecodeError):  # the home of another user, as in many containers
+        return None
 
 
 def chosen_files(source: HubModel, tree: Iterable[object]) -> tuple[RemoteFile, ...]:

@@ -1,5 +1,7 @@
 """The right protocol for a source; each one's library is imported only when it is needed."""
 
+from urllib.parse import urlsplit
+
 from profiles.access import Access
 from profiles.errors import ModelReferenceError
 from profiles.source import BucketModel, HubModel, ModelScopeModel, NgcModel, RemoteModel
@@ -11,13 +13,19 @@ def open_remote(source: RemoteModel, access: Access) -> Remote:
 
     Raises:
         SourceError: its settings make no sense.
-        ModelReferenceError: the mirror's address is not understood.
+        ModelReferenceError: the hub's or the mirror's address is not understood.
     """
     # Whoever names a bucket means that bucket.
     if access.override and not isinstance(source, BucketModel):
         return _open_mirror(source, access.override, access)
     match source:
         case HubModel():
+            # Before the hub's library is imported, which fails over it in words of its own.
+            if access.hub_endpoint and not _is_url(access.hub_endpoint):
+                raise ModelReferenceError(
+                    f"HF_ENDPOINT {_shown(access.hub_endpoint)!r} is not understood; write "
+                    "https://host[:port]"
+                )
             from profiles.sources.hub import HubRemote  # noqa: PLC0415
 
             return HubRemote(source, access)
@@ -37,10 +45,14 @@ def open_remote(source: RemoteModel, access: Access) -> Remote:
 
 def _open_mirror(source: RemoteModel, override: str, access: Access) -> Remote:
     scheme, separator, place = override.partition("://")
-    if not separator or not place.strip("/"):
+    if (
+        not separator
+        or not place.strip("/")
+        or (scheme not in {"s3", "gs"} and not _is_url(override))
+    ):
         raise ModelReferenceError(
-            f"NIM_REPOSITORY_OVERRIDE {override!r} is not understood; write https://host[:port]/, "
-            "s3://bucket/, gs://bucket/ or jfrog://host[:port]/path"
+            f"NIM_REPOSITORY_OVERRIDE {_shown(override)!r} is not understood; write "
+            "https://host[:port]/, s3://bucket/, gs://bucket/ or jfrog://host[:port]/path"
         )
     from profiles.sources.mirror import BucketMirror, WebMirror  # noqa: PLC0415
 
@@ -60,6 +72,21 @@ def _open_mirror(source: RemoteModel, override: str, access: Access) -> Remote:
     raise ModelReferenceError(
         f"NIM_REPOSITORY_OVERRIDE: {scheme}:// cannot stand in for {source.uri}"
     )
+
+
+def _is_url(text: str) -> bool:
+    """Whether it has a protocol, a host, and a port only if that is a number."""
+    try:
+        parts = urlsplit(text)
+        return bool(parts.scheme and parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
+def _shown(address: str) -> str:
+    """The address without a password before its host."""
+    scheme, separator, rest = address.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def _https(place: str) -> str:

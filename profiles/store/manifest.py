@@ -48,6 +48,11 @@ class Differences:
     resized: tuple[StoredFile, ...]
     touched: tuple[StoredFile, ...]  # the right size, but written to since: only a checksum tells
 
+    @property
+    def is_none(self) -> bool:
+        """Whether there is nothing to see."""
+        return not (self.missing or self.resized or self.touched)
+
 
 def read(directory: Path) -> Manifest | None:
     """The manifest of a directory; None without a proper one.

@@ -32,15 +32,32 @@ def explain(error: OSError, cache: Path) -> ModelNotAvailableError:
     )
 
 
-def denied(path: Path, cache: Path) -> ModelNotAvailableError:
+def explain_target(error: OSError, target: Path) -> ModelNotAvailableError:
+    """The sentence for an error that came from putting files where the user wants them."""
+    if error.errno in _FULL:
+        return ModelNotAvailableError(
+            f"no space is left for {target} ({error.strerror}, {size(_free(target))} free): free "
+            "some, or name a directory on a larger volume"
+        )
+    if error.errno in _DENIED:
+        return denied(Path(error.filename or target), target, "name another directory")
+    return ModelNotAvailableError(
+        f"{target} cannot be filled: {error.strerror or error}; name another directory"
+    )
+
+
+def denied(
+    path: Path, cache: Path, otherwise: str = "set NIM_CACHE_PATH to another place"
+) -> ModelNotAvailableError:
     """Who may not do it, whose it is, and the command that mends it."""
     uid, gid = os.geteuid(), os.getegid()
     owned = _nearest(path)
     found = owned.stat()
+    make = f"mkdir -p {cache} && " if owned in cache.parents else ""
     return ModelNotAvailableError(
         f"user {uid}:{gid} may not use {path}: {owned} belongs to {found.st_uid}:{found.st_gid} "
-        f"with mode {found.st_mode & 0o7777:04o}; on the host: chown -R {uid}:{gid} {cache} (for a "
-        "volume of Kubernetes: securityContext.fsGroup), or set NIM_CACHE_PATH to another place"
+        f"with mode {found.st_mode & 0o7777:04o}; on the host: {make}chown -R {uid}:{gid} {cache} "
+        f"(for a volume of Kubernetes: securityContext.fsGroup), or {otherwise}"
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.hub import TOKEN, hub
 from tests.support.nvml import MACHINES, environment_for
 from tests.support.program import BIN, run
-from tests.support.server import Server
+from tests.support.server import Server, clean_environment
 from tests.support.wait import wait_until
 
 CONFIGS = Path(__file__).parents[1] / "data" / "configs"
@@ -66,6 +66,31 @@ def test_no_verb_loads_torch_or_a_web_server(demo: Path, words: list[str]) -> No
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "profiles.memory.estimate" in imported
     assert not imported & {"torch", "vllm", "transformers", "fastapi", "uvicorn", "obstore"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--gpu-memory-gib", "1e300"],
+        ["--gpu-memory-gib", "1e-12"],
+        ["--gpu-memory-gib", "79", "--max-model-len", "1.5K"],
+    ],
+)
+def test_an_estimate_of_nonsense_is_refused_in_a_sentence(demo: Path, words: list[str]) -> None:
+    result = run("unigate", "profiles", "estimate", "--model", str(demo), *words)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert words[-1] in result.stderr
+
+
+def test_an_estimate_takes_numbers_as_vllm_does_and_names_a_split_that_cannot_be(
+    llama_70b: Path,
+) -> None:
+    words = ["--config", str(llama_70b / "config.json"), "--gpu-memory-gib", "79", "--json"]
+    result = run("unigate", "profiles", "estimate", *words, "-tp", "3", "--max-model-len", "32K")
+    answer = json.loads(result.stdout)
+    assert answer["max_model_len"] == 32768
+    assert any("64 attention heads" in doubt for doubt in answer["doubts"])
 
 
 def test_seventy_billion_on_eight_gpus(llama_70b: Path) -> None:
@@ -218,6 +243,77 @@ def test_a_cache_is_filled_once_and_then_needs_no_network(demo: Path, tmp_path: 
     assert made.returncode == 0, made.stderr
     for file in demo.iterdir():
         assert (tmp_path / "store" / file.name).read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (signal.SIGINT, ["download-to-cache"]),
+        (signal.SIGTERM, ["download-to-cache"]),
+        (signal.SIGINT, ["unigate", "download-to-cache"]),
+    ],
+    ids=["ctrl-c", "sigterm", "a verb of unigate"],
+)
+def test_a_download_that_is_interrupted_does_not_claim_success(
+    demo: Path, tmp_path: Path, number: signal.Signals, words: list[str]
+) -> None:
+    with hub(demo) as origin:
+        origin.faults.slow_s = 0.1
+        cache = {"NIM_CACHE_PATH": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+        with (
+            subprocess.Popen(  # noqa: S603  # our own programs
+                # Whoever runs the tests in the background ignores Ctrl-C, and so would the program.
+                [
+                    "/usr/bin/env",
+                    "--default-signal=INT",
+                    str(BIN / words[0]),
+                    *words[1:],
+                    "hf://org/demo",
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=clean_environment(HF_ENDPOINT=origin.url, **cache),
+            ) as process
+        ):
+            wait_until(lambda: origin.sent_bytes > 300_000, within_s=30, what="some bytes came")
+            process.send_signal(number)
+            said, complaint = process.communicate(timeout=10)
+    assert process.returncode == 128 + number
+    assert said == ""
+    assert complaint == "stopped; what has arrived is kept for the next time\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "value"),
+    [
+        (2, "HF_ENDPOINT", "http://127.0.0.1:abc"),
+        (4, "SSL_CERT_FILE", "/nowhere.pem"),
+        (4, "ALL_PROXY", "socks5://me:5ecre7@127.0.0.1:9"),
+        (4, "HTTP_PROXY", "ftp://me:5ecre7@127.0.0.1:9"),
+        (2, "NIM_REPOSITORY_OVERRIDE", "https://me:5ecre7@host:abc/"),
+    ],
+)
+def test_a_bad_setting_of_the_network_is_named(
+    demo: Path, tmp_path: Path, code: int, name: str, value: str
+) -> None:
+    home = {"NIM_CACHE_PATH": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    with hub(demo) as origin:
+        environment = {"HF_ENDPOINT": origin.url, **home, name: value}
+        result = run("download-to-cache", "hf://org/demo", **environment)
+    assert result.returncode == code, result.stderr
+    assert name in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "5ecre7" not in result.stderr
+
+
+def test_a_home_of_somebody_else_is_no_reason_not_to_fetch(demo: Path, tmp_path: Path) -> None:
+    with hub(demo) as origin:
+        result = run(
+            "download-to-cache", "hf://org/demo", HF_ENDPOINT=origin.url, HOME=str(tmp_path),
+            HF_TOKEN_PATH=str(tmp_path),  # as unreadable to root as the file of another user
+        )  # fmt: skip
+    assert result.returncode == 0, result.stderr
 
 
 def test_an_unknown_profile_is_not_downloaded(demo: Path, tmp_path: Path) -> None:

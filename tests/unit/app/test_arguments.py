@@ -30,6 +30,7 @@ def merged(*texts: str) -> list[str]:
          '--x {"a": 1, "b": {"c": 2, "d": 3}}'),
         (["--x '{\"a\": 1}'", "--x '{\"a\": 2}'"], '--x {"a": 2}'),
         (["--x '{\"a\": 1}'", "--x text"], "--x text"),
+        (["--quantization fp8", "-q awq"], "--quantization awq"),
         (["--x.a 1", "--x.b two"], '--x {"a": 1, "b": "two"}'),
         (["--x.a.b 1 --x.a.c"], '--x {"a": {"b": 1, "c": true}}'),
         (["--x '{\"a\": 1}'", "--x.b 2"], '--x {"a": 1, "b": 2}'),

@@ -3,7 +3,9 @@
 import json
 import re
 
+from profiles.derive import derive
 from profiles.hardware import Hardware
+from profiles.memory import read_model
 from profiles.profile_name import find
 from profiles.selection import appraise_all
 from profiles.selection.listing import listing, listing_as_dict
@@ -125,3 +127,15 @@ def test_programs_get_the_same_as_json() -> None:
     assert low["longest_model_len"] < 131072
     assert low["required_gb_per_gpu"] > low["reduced_gb_per_gpu"]
     assert all(one["reason"] for one in facts["profiles"] if one["fit"] != "runnable")
+
+
+def test_the_smallest_model_asks_for_a_gigabyte() -> None:
+    config = {
+        "architectures": ["BertModel"], "model_type": "bert", "hidden_size": 384,
+        "intermediate_size": 1536, "num_attention_heads": 12, "num_hidden_layers": 6,
+        "vocab_size": 30522, "max_position_embeddings": 512,
+    }  # fmt: skip
+    hardware, facts = machine("h100"), read_model(config)
+    text = listing(hardware, appraise_all(derive(facts, hardware), facts, hardware, Request()))
+    assert "(vllm-bf16-tp1-pp1-1.0) [requires >=1 GB/gpu]" in text
+    assert ">=0 GB" not in text

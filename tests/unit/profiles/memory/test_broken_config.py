@@ -59,3 +59,23 @@ def test_a_number_of_layers_that_cannot_be_is_cut(layers: int) -> None:
 def test_an_encoder_and_decoder_is_estimated_with_a_warning() -> None:
     facts = read_model({**LLAMA_8B, "is_encoder_decoder": True})
     assert any("cross-attention" in doubt for doubt in facts.doubts)
+
+
+@pytest.mark.parametrize("factor", [float("inf"), float("nan"), 1e308, -1.0, "4"])
+@pytest.mark.parametrize("kind", ["yarn", "linear"])
+def test_a_rope_factor_that_cannot_be_is_none(factor: Any, kind: str) -> None:
+    rope = {"type": kind, "factor": factor, "original_max_position_embeddings": 131072}
+    assert read_model({**LLAMA_8B, "rope_scaling": rope}).max_model_len == 131072
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"quant_method": "gptq", "bits": 0, "group_size": -1},
+        {"config_groups": {"group_0": {"weights": {"num_bits": -3}}}},
+    ],
+)
+def test_weights_have_at_least_a_bit(section: Config) -> None:
+    facts = read_model({**LLAMA_8B, "quantization_config": section})
+    assert facts.weights.total_bytes > 0
+    assert facts.precision not in ("int0", "int-3")

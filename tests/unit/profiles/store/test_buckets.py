@@ -184,6 +184,19 @@ def test_what_is_mirrored_already_is_not_sent_again(
     assert changed == {"m/config.json", "m/.unigate.json"}
 
 
+def test_what_was_edited_after_the_download_is_mirrored_as_it_is_now(
+    s3: Buckets, access: Access, bucket: str, model: Path, get: Fetch
+) -> None:
+    s3.fill(bucket, "fetched", content(model))
+    workspace = materialise(
+        get(BucketModel("s3", bucket, "fetched"), access=access), model.parent / "workspace"
+    )
+    (workspace / "tokenizer.json").write_text("[]")  # as long as before
+    (workspace / "chat_template.jinja").write_text("{{ messages }}")
+    mirror(workspace, f"s3://{bucket}/edited", access=access)
+    assert content(get(BucketModel("s3", bucket, "edited"), access=access)) == content(workspace)
+
+
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_a_mirror_stands_in_for_the_source(
     s3: Buckets, bucket: str, model: Path, get: Fetch, scheme: str
