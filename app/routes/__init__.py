@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.routes import chat, completions, health, metadata, metrics, models, tokenize
+from app.routes import chat, completions, embeddings, health, metadata, metrics, models, tokenize
 
 PUBLIC: tuple[APIRouter, ...] = (health.router,)
 """Probes, which nobody has to prove anything for."""
@@ -10,6 +10,7 @@ PUBLIC: tuple[APIRouter, ...] = (health.router,)
 GUARDED: tuple[APIRouter, ...] = (
     chat.router,
     completions.router,
+    embeddings.router,
     models.router,
     tokenize.router,
     metadata.router,

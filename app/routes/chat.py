@@ -11,7 +11,7 @@ router = APIRouter()
 @router.post("/v1/chat/completions", response_model=None)
 async def chat(engine: ReadyEngine) -> Answering:
     """Create a chat completion, streamed or whole."""
-    return Answering(engine, engine.serving.chat_completion)
+    return Answering(engine, engine.serving.completions.chat_completion)
 
 
 @router.post("/v1/chat/completions/render", response_model=None)

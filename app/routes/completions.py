@@ -11,7 +11,7 @@ router = APIRouter()
 @router.post("/v1/completions", response_model=None)
 async def completions(engine: ReadyEngine) -> Answering:
     """Create a completion, streamed or whole."""
-    return Answering(engine, engine.serving.completion)
+    return Answering(engine, engine.serving.completions.completion)
 
 
 @router.post("/v1/completions/render", response_model=None)

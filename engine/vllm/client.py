@@ -5,6 +5,7 @@ from typing import Any
 
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.pooling_params import PoolingParams
 from vllm.sampling_params import SamplingParams
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -24,11 +25,21 @@ class EngineClient(AsyncLLM):
         self, prompt: Any, sampling_params: SamplingParams, request_id: str, **options: Any
     ) -> Generation:
         """Prepare a generation; it reaches the engine when admitted or first read."""
+        return self._prepare(prompt, sampling_params, request_id, options)
 
+    def encode(  # type: ignore[override]  # as above
+        self, prompt: Any, pooling_params: PoolingParams, request_id: str, **options: Any
+    ) -> Generation:
+        """The same for a model that pools: its one output is what there is to read."""
+        return self._prepare(prompt, pooling_params, request_id, options)
+
+    def _prepare(
+        self, prompt: Any, params: Any, request_id: str, options: dict[str, Any]
+    ) -> Generation:
         async def admit() -> Any:
             if self.failure is not None:
                 raise self.failure
-            return await self.add_request(request_id, prompt, sampling_params, **options)
+            return await self.add_request(request_id, prompt, params, **options)
 
         async def abort(internal_id: str | None) -> None:
             # Our own id serves too, since no other request has it (Serving makes it at random).

@@ -75,6 +75,8 @@ async def _created_by(
     result = await create(request)
     if isinstance(result, ErrorResponse):
         raise from_response(result, request.model, served)
+    if isinstance(result, bytes):
+        return Whole(result)
     if isinstance(result, BaseModel):
         return Whole(_json(result))
     if isinstance(result, list):

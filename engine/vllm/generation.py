@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
-from vllm.outputs import STREAM_FINISHED, RequestOutput
+from vllm.outputs import STREAM_FINISHED, PoolingRequestOutput, RequestOutput
 from vllm.v1.engine.exceptions import EngineDeadError as VllmEngineDeadError
 from vllm.v1.engine.output_processor import RequestOutputCollector
 
@@ -19,12 +19,14 @@ from engine.vllm.refusals import DEAD, FAILED, EndedEarlyError
 
 log = logging.getLogger(__name__)
 
+Output = RequestOutput | PoolingRequestOutput
+
 created: ContextVar[list["Generation"]] = ContextVar("created")
 """The generations of the request that is being answered, in the order vLLM asked for them."""
 
 
 class Generation:
-    """An asynchronous iterator of `RequestOutput`, as `AsyncLLM.generate` would return."""
+    """An asynchronous iterator of outputs, as `AsyncLLM.generate` and `encode` would return."""
 
     def __init__(
         self,
@@ -47,7 +49,7 @@ class Generation:
     def __aiter__(self) -> "Generation":
         return self
 
-    async def __anext__(self) -> RequestOutput:
+    async def __anext__(self) -> Output:
         if self._finished:
             raise StopAsyncIteration
         try:
@@ -62,7 +64,7 @@ class Generation:
             self._finished = True  # nobody is left to abort it
             raise EndedEarlyError(EngineDeadError(DEAD)) from None
 
-    async def _next(self) -> RequestOutput:
+    async def _next(self) -> Output:
         await self.admit()
         queue = self._queue
         assert queue is not None  # for the type checker: admit() has set it
@@ -77,7 +79,7 @@ class Generation:
         if output is STREAM_FINISHED:
             self._finished = True
             raise StopAsyncIteration
-        assert isinstance(output, RequestOutput)  # vLLM's union covers pooling too
+        assert isinstance(output, Output)  # vLLM's union has an exception, too
         self._finished = output.finished
         return output
 

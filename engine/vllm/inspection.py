@@ -15,6 +15,7 @@ from vllm.entrypoints.serve.tokenize.serving import ServingTokenization
 from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.answer import Answer
+from engine.errors import InvalidRequestError
 from engine.vllm.exchange import answer, parse_object, validate
 from engine.vllm.own_ids import OwnIds
 
@@ -40,6 +41,7 @@ class Inspection:
     ) -> None:
         """`chat` are the options of the chat template that serving gets too."""
         self._served = served
+        self._vocabulary = renderer.model_config.get_vocab_size()
         self._tokenization = _Tokenization(models, renderer, **chat)
         self._render = _Render(models, renderer)
 
@@ -55,6 +57,9 @@ class Inspection:
     async def detokenize(self, body: bytes) -> Answer:
         """Answer a request to /detokenize; raises `EngineError`."""
         request = validate(DetokenizeRequest, parse_object(body))
+        # vLLM leaves out what it does not know.
+        if any(token >= self._vocabulary for token in request.tokens):
+            raise InvalidRequestError(f"tokens must be below {self._vocabulary}.", "tokens")
         return await self._ask(self._tokenization.create_detokenize, request, "tokens")
 
     async def render_chat(self, body: bytes) -> Answer:

@@ -58,6 +58,8 @@ class Model:
 
     async def generate_one_token(self) -> None:
         """Prove that the engine works end to end, and let it compile what it compiles lazily."""
+        if self.serving.embeds:
+            await self.serving.embeddings.embed(b'{"input": "warm up"}')
         if not self.serving.generates_text:
             return
         params = SamplingParams(

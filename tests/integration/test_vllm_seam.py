@@ -31,6 +31,9 @@ def test_generate_takes_what_serving_classes_pass_on() -> None:
     ours = {"prompt", "sampling_params", "request_id"}
     passed_on = parameters(AsyncLLM.generate) - ours - {"self"}
     assert passed_on <= parameters(AsyncLLM.add_request)
+    ours = {"prompt", "pooling_params", "request_id"}
+    passed_on = parameters(AsyncLLM.encode) - ours - {"self"}
+    assert passed_on <= parameters(AsyncLLM.add_request)
 
 
 def test_open_requests_can_be_answered_with_an_error() -> None:

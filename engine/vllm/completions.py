@@ -1,0 +1,111 @@
+"""Chat completions and completions, on vLLM's serving classes: models that generate text."""
+
+import argparse
+from typing import Any, NoReturn, TypeVar
+
+from vllm.entrypoints.generate.base.serving import GenerateBaseServing
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
+from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.entrypoints.openai.completion.serving import OpenAIServingCompletion
+from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+from vllm.renderers.online_renderer import OnlineRenderer
+
+from engine.answer import Answer
+from engine.errors import GenerationFailedError, InvalidRequestError
+from engine.vllm.client import EngineClient
+from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.own_ids import OwnIds
+from engine.vllm.refusals import EndedEarlyError
+
+Generating = TypeVar("Generating", ChatCompletionRequest, CompletionRequest)
+
+# OpenAI's own limit. vLLM's is 16384, each with a copy of the request before anything is refused.
+_LARGEST_N = 128
+
+
+class _Honest(OwnIds, GenerateBaseServing):
+    """What both serving classes of vLLM must not decide for themselves."""
+
+    def create_streaming_error_response(
+        self, message: str | Exception, *_: Any, **__: Any
+    ) -> NoReturn:
+        """Raise, where vLLM would write a frame of its own dialect and then a false [DONE]."""
+        if isinstance(message, Exception):
+            raise message
+        raise EndedEarlyError(GenerationFailedError(message))
+
+    def _convert_generation_error_to_streaming_response(self, e: Exception) -> NoReturn:
+        raise e
+
+    def _raise_if_error(self, finish_reason: str | None, request_id: str) -> None:
+        if finish_reason == "abort":
+            # Nobody who still reads asked for it: the engine is ending. Not a finished answer.
+            raise EndedEarlyError(GenerationFailedError("The engine ended this answer early."))
+        super()._raise_if_error(finish_reason, request_id)
+
+
+class _Chat(_Honest, OpenAIServingChat):
+    pass
+
+
+class _Completion(_Honest, OpenAIServingCompletion):
+    pass
+
+
+class Completions:
+    """Serves both routes; only a model that generates text has one."""
+
+    def __init__(
+        self,
+        client: EngineClient,
+        models: OpenAIServingModels,
+        renderer: OnlineRenderer,
+        args: argparse.Namespace,
+        *,
+        chat: dict[str, Any],
+        tools: dict[str, Any],
+        served: tuple[str, ...],
+    ) -> None:
+        """`chat` and `tools` are the options that the renderer was made with too."""
+        self._served = served
+        usage: dict[str, Any] = {
+            "return_tokens_as_token_ids": args.return_tokens_as_token_ids,
+            "enable_prompt_tokens_details": args.enable_prompt_tokens_details,
+            "enable_force_include_usage": args.enable_force_include_usage,
+            "enable_per_request_metrics": args.enable_per_request_metrics,
+        }
+        self._chat = _Chat(
+            client,
+            models,
+            response_role=args.response_role,
+            online_renderer=renderer,
+            **chat,
+            **tools,
+            **usage,
+        )
+        self._completion = _Completion(
+            client, models, online_renderer=renderer, request_logger=None, **usage
+        )
+
+    async def chat_completion(self, body: bytes) -> Answer:
+        """Answer a request to /v1/chat/completions; raises `EngineError`."""
+        request = _parse(ChatCompletionRequest, body)
+        create = self._chat.create_chat_completion
+        return await answer(create, request, prompt_field="messages", served=self._served)
+
+    async def completion(self, body: bytes) -> Answer:
+        """Answer a request to /v1/completions; raises `EngineError`."""
+        request = _parse(CompletionRequest, body)
+        create = self._completion.create_completion
+        return await answer(create, request, prompt_field="prompt", served=self._served)
+
+
+def _parse(model: type[Generating], body: bytes) -> Generating:
+    request = validate(model, parse_object(body))
+    # vLLM refuses these too, but without naming the field.
+    if request.n is not None and not 1 <= request.n <= _LARGEST_N:
+        raise InvalidRequestError(f"n must be from 1 to {_LARGEST_N}, got {request.n}.", "n")
+    if "" in (request.stop or []) or request.stop == "":
+        raise InvalidRequestError("stop must not contain an empty string.", "stop")
+    return request
