@@ -369,3 +369,29 @@ def test_probes_tell_how_far_a_download_is(demo: Path, tmp_path: Path) -> None:
 def advanced(server: Server) -> bool:
     percent: int = server.get("/v1/health/ready").json().get("progress", {}).get("percent", 0)
     return 0 < percent < 100
+
+
+def test_credentials_that_end_while_serving_are_seen(demo: Path, tmp_path: Path) -> None:
+    with hub(demo) as origin:
+        origin.faults.slow_s = 0.5
+        environment = {
+            "HF_ENDPOINT": origin.url, "HF_TOKEN": TOKEN,
+            "UNIGATE_CREDENTIAL_CHECK_INTERVAL_S": "0.2",
+            "NIM_CACHE_PATH": str(tmp_path / "cache"), "HOME": str(tmp_path),
+        }  # fmt: skip
+        with Server("hf://org/private", log=tmp_path / "log", environment=environment) as server:
+            wait_until(
+                lambda: "\nunigate_credential_valid 1.0\n" in server.get("/v1/metrics").text,
+                within_s=20,
+                what="the token is accepted",
+            )
+            origin.revoked = True
+            wait_until(
+                lambda: "\nunigate_credential_valid 0.0\n" in server.get("/v1/metrics").text,
+                within_s=20,
+                what="the token is refused",
+            )
+            assert "credentials.refused status=refused" in server.log
+            assert TOKEN not in server.log
+            server.signal(signal.SIGTERM)
+            assert server.wait_for_exit(within_s=5) == 0

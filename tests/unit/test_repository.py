@@ -65,6 +65,12 @@ def test_every_state_is_in_the_architecture_with_its_number(state: EngineState) 
     assert f"| {int(state)} | {state.name} |" in ARCHITECTURE
 
 
+def test_every_metric_is_in_the_readme() -> None:
+    names = re.findall(r'"(unigate_\w+)"', (ROOT / "app/observability/metrics.py").read_text())
+    assert names
+    assert all(f"`{name}`" in README for name in names)
+
+
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
     long = {
         str(path.relative_to(ROOT)): lines
