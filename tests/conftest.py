@@ -1,6 +1,7 @@
 """What all tiers share: one real server per session, and a clean environment."""
 
 import importlib.util
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.support.server import Server
 
+CONFIGS = Path(__file__).parent / "data" / "configs"
 DEMO = Path(__file__).parents[1] / "deploy" / "demo" / "unigate-demo"
 
 
@@ -64,3 +66,12 @@ def embedding_server(
     ) as running:
         running.wait_until_ready()
         yield running
+
+
+@pytest.fixture
+def llama_70b(tmp_path: Path) -> Path:
+    """A directory that says it is Llama 3.1 70B; nobody reads its weights before the choice."""
+    model = tmp_path / "llama-3.1-70b-instruct"
+    model.mkdir()
+    shutil.copy(CONFIGS / "llama-3.1-70b-instruct.json", model / "config.json")
+    return model

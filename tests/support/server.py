@@ -94,6 +94,11 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
     @property
+    def cause(self) -> str:
+        """Why it ended: the last critical line of its log."""
+        return [line for line in self.log.splitlines() if line.startswith("CRITICAL")][-1]
+
+    @property
     def port(self) -> int:
         """The port it listens on, once it does."""
         wait_until(
