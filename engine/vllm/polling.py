@@ -1,11 +1,10 @@
 """A vLLM plugin: on a CPU, its processes wait for each other by sleeping, not by `sched_yield`.
 
-vLLM's engine core and workers poll shared memory and call `sched_yield` between two looks. Linux
-from 6.18 on, without "sched/fair: Fix zero_vruntime tracking fix" (1319ea57529e, in 7.0), loses its
-reference point when processes yield to each other at that rate: whoever else is runnable on their
-core then waits, for seconds or minutes. Measured with 6.18.44, two cores, one stream: a second
-process on the worker's core got its first turn after 168 s; with this plugin after 0.02 s, at the
-same number of tokens per second. A health probe or a sidecar is such a process.
+vLLM's engine core and workers poll shared memory and call `sched_yield` between two looks. Measured
+with Linux 6.18.44, two cores, one request: a second process on the worker's core got its first turn
+after 168 s; with this plugin after 0.02 s. That `sched_yield` is what does it was seen by switching
+it alone. The likely cause, not proved, is what the kernel's "sched/fair: Fix zero_vruntime tracking
+fix" (1319ea57529e) describes; two bare processes that only yield did not show it.
 
 On a GPU the processes that poll have cores to spare, and the 50 microseconds of a sleep would be
 felt in each step, so nothing is changed there.
