@@ -130,7 +130,6 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
         served_names=choice.plan.served_names,
         arguments=tuple(word for argument in choice.arguments for word in argument.tokens),
         visible_devices=choice.visible_devices,
-        log_level=settings.log_level,
         start_timeout_s=settings.start_timeout_s,
         stall_after_s=settings.stall_after_s,
         kill_after_s=settings.kill_after_s,

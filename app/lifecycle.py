@@ -75,7 +75,7 @@ def leave(code: ExitCode) -> NoReturn:
 
 async def _live(plan: Plan, listener: socket.socket) -> Ending:
     adopt_orphans()
-    engine = Engine(StateMachine(_on_state))
+    engine = Engine(StateMachine(_on_state), log_level=plan.resolved.settings.log_level)
     progress, about = Progress(), About()
     server = Server(create_app(engine, progress, about))
     stop = StopSignals()

@@ -19,7 +19,6 @@ class EngineConfig:
     visible_devices: str | None = None
     """CUDA_VISIBLE_DEVICES for the engine; None leaves the user's."""
 
-    log_level: str = "INFO"
     start_timeout_s: float = 3600.0
     """Longest time from LOADING to READY."""
 

@@ -5,6 +5,8 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from engine import processes
@@ -42,8 +44,9 @@ _LAST_WORDS_S = 3.0
 class Engine:
     """One engine; `start` once, then `watch` until it fails or `drain` and `stop` are called."""
 
-    def __init__(self, states: StateMachine) -> None:
+    def __init__(self, states: StateMachine, *, log_level: str = "INFO") -> None:
         self._states = states
+        self._log_level = log_level
         self._model: Model | None = None
         self._config: EngineConfig | None = None
         self._guard: Guard | None = None
@@ -84,14 +87,18 @@ class Engine:
             Exception: whatever `select` and `fetch` raise.
         """
         self._states.to(EngineState.SELECTING, "choosing what to serve")
+        forks = await call_in_daemon_thread(self._prepare, "engine-prepare")
         plan = await select()
         self._states.to(EngineState.DOWNLOADING, "fetching and verifying the model's files")
+        importing = asyncio.ensure_future(
+            call_in_daemon_thread(partial(_import_vllm, forks=forks), "engine-import")
+        )
         config = await fetch(plan)
         self._states.to(EngineState.LOADING, f"loading {config.served_names[0]}")
         self._config = config
         try:
             async with asyncio.timeout(config.start_timeout_s):
-                await self._load(config)
+                await self._load(config, importing)
         except TimeoutError:
             raise EngineStartError(
                 f"not ready after {config.start_timeout_s:g} s in state {self._states.state.name}; "
@@ -99,16 +106,26 @@ class Engine:
             ) from None
         self._states.to(EngineState.READY, f"serving {config.served_names[0]}")
 
-    async def _load(self, config: EngineConfig) -> None:
+    def _prepare(self) -> bool:
+        """Start what imports vLLM for the engine's processes; whether there is such a thing."""
+        from engine.vllm import environment, forkserver  # noqa: PLC0415  # before vLLM, in a thread
+
+        forks = forkserver.is_possible()
+        environment.prepare(self._scratch.name, self._log_level)
+        if forks:
+            forkserver.start()
+        return forks
+
+    async def _load(self, config: EngineConfig, importing: asyncio.Future[None]) -> None:
         def load() -> "Model":
-            from engine.vllm.environment import prepare  # noqa: PLC0415  # seconds, so in a thread
+            from engine.vllm.environment import prepare_for  # noqa: PLC0415  # as in _prepare
+            from engine.vllm.model import Model  # noqa: PLC0415  # imported by now
 
-            prepare(config, self._scratch.name)
-            from engine.vllm.model import Model  # noqa: PLC0415  # as above
-
+            prepare_for(config)
             return Model.load(config, self._on_pulse)
 
         try:
+            await importing
             model = await call_in_daemon_thread(load, "engine-load")
             await model.attach()
             self._states.to(EngineState.WARMING, "generating the first token")
@@ -188,3 +205,12 @@ class Engine:
         """Kill what is left of the engine's processes."""
         await call_in_daemon_thread(lambda: processes.end_all(0.0), "engine-kill")
         self._scratch.cleanup()
+
+
+def _import_vllm(*, forks: bool) -> None:
+    """Import what `_load` needs, which takes seconds."""
+    if forks:
+        from engine.vllm import forkserver  # noqa: PLC0415
+
+        forkserver.use()
+    import_module("engine.vllm.model")

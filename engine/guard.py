@@ -44,6 +44,9 @@ class Guarded(Protocol):
     def process_ids(self) -> tuple[int, ...]:
         """Ids of the engine core processes."""
 
+    def exit_code(self, pid: int) -> int | None:
+        """How such a process ended, negative for a signal; None if that is not known."""
+
     async def ping(self) -> None:
         """Return when the engine has answered; raise when it has not within its deadline."""
 
@@ -69,7 +72,7 @@ class Guard:
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         names = dict.fromkeys(model.process_ids(), "the engine core")
         names |= dict.fromkeys(worker_ids(), "a worker of the engine")
-        self._sentinels = Sentinels(names, self._end)
+        self._sentinels = Sentinels(names, self._end, model.exit_code)
 
     @property
     def is_stalled(self) -> bool:

@@ -53,44 +53,50 @@ def worker_ids() -> tuple[int, ...]:
 class Sentinels:
     """Tells the event loop at once when one of the given processes ends."""
 
-    def __init__(self, processes: dict[int, str], on_end: Callable[[str], None]) -> None:
-        """`processes` maps an id to what the process is; `on_end` gets the sentence to log."""
+    def __init__(
+        self,
+        processes: dict[int, str],
+        on_end: Callable[[str], None],
+        exit_code: Callable[[int], int | None],
+    ) -> None:
+        """`processes` maps an id to what the process is; `on_end` gets the sentence to log.
+
+        `exit_code` is asked how a process ended: as multiprocessing has it, None if nobody knows.
+        """
         self._loop = asyncio.get_running_loop()
         self._on_end = on_end
-        self._names: dict[int, str] = {}
+        self._exit_code = exit_code
+        self._watched: dict[int, tuple[int, str]] = {}
         for pid, name in processes.items():
             try:
                 descriptor = os.pidfd_open(pid)
             except ProcessLookupError:
                 self._loop.call_soon(on_end, f"{name} (process {pid}) has ended")
                 continue
-            self._names[descriptor] = f"{name} (process {pid})"
+            self._watched[descriptor] = (pid, name)
             self._loop.add_reader(descriptor, self._ended, descriptor)
 
     def close(self) -> None:
         """Stop listening: what ends from now on ends on purpose."""
-        for descriptor in self._names:
+        for descriptor in self._watched:
             self._loop.remove_reader(descriptor)
             os.close(descriptor)
-        self._names.clear()
+        self._watched.clear()
 
     def _ended(self, descriptor: int) -> None:
         self._loop.remove_reader(descriptor)
-        self._on_end(f"{self._names[descriptor]} has ended{_how(descriptor)}")
+        pid, name = self._watched[descriptor]
+        self._on_end(f"{name} (process {pid}) has ended{_how(self._exit_code(pid))}")
 
 
-def _how(descriptor: int) -> str:
-    """How a child ended, if it can be told without taking the status from multiprocessing."""
-    try:
-        status = os.waitid(os.P_PIDFD, descriptor, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except OSError:  # a grandchild, or multiprocessing was faster
+def _how(code: int | None) -> str:
+    """What an exit code says, for people."""
+    if code is None:
         return ""
-    if status is None:
-        return ""
-    if status.si_code == os.CLD_EXITED:
-        return f" with exit code {status.si_status}"
-    name = signal.Signals(status.si_status).name
-    hint = ", as the kernel does when memory runs out" if status.si_status == signal.SIGKILL else ""
+    if code >= 0:
+        return f" with exit code {code}"
+    name = signal.Signals(-code).name
+    hint = ", as the kernel does when memory runs out" if -code == signal.SIGKILL else ""
     return f", killed by {name}{hint}"
 
 

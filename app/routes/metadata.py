@@ -10,19 +10,19 @@ from app.dependencies import ServerAbout
 router = APIRouter()
 
 
-@router.get("/v1/metadata")
+@router.get("/v1/metadata", response_model=None)
 async def metadata(about: ServerAbout) -> dict[str, Any]:
     """Release, licence, model and profile."""
     return about.metadata()
 
 
-@router.get("/v1/version")
+@router.get("/v1/version", response_model=None)
 async def get_version() -> dict[str, str]:
     """The release, and the version of the API."""
     return {"release": release(), "api": API_VERSION}
 
 
-@router.get("/v1/license")
+@router.get("/v1/license", response_model=None)
 async def get_licence() -> dict[str, Any]:
     """The program's licence, with its text."""
     licence = read_licence()
@@ -36,7 +36,7 @@ async def get_licence() -> dict[str, Any]:
     }
 
 
-@router.get("/v1/manifest")
+@router.get("/v1/manifest", response_model=None)
 async def manifest(about: ServerAbout) -> dict[str, Any]:
     """The profiles there are for the model on this machine."""
     return about.manifest()

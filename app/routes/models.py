@@ -9,13 +9,13 @@ from app.dependencies import ReadyEngine
 router = APIRouter()
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", response_model=None)
 async def list_models(engine: ReadyEngine) -> dict[str, Any]:
     """The models that requests may name."""
     return {"object": "list", "data": engine.serving.models()}
 
 
-@router.get("/v1/models/{name:path}")
+@router.get("/v1/models/{name:path}", response_model=None)
 async def get_model(name: str, engine: ReadyEngine) -> dict[str, Any]:
     """One of them; its name may contain slashes."""
     return engine.serving.model(name)

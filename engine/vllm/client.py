@@ -1,6 +1,7 @@
 """`AsyncLLM` as unigate needs it: generations with an owner, a pulse, failure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from vllm.config import VllmConfig
@@ -13,6 +14,9 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 
 from engine.errors import EngineError
 from engine.vllm.generation import Generation, created
+
+# How long the news of a process's end may take from the fork server to this process.
+_NEWS_S = 0.2
 
 
 class EngineClient(AsyncLLM):
@@ -57,8 +61,19 @@ class EngineClient(AsyncLLM):
 
     def process_ids(self) -> tuple[int, ...]:
         """Ids of the engine core processes that this process started."""
-        manager = self.engine_core.resources.engine_manager
-        return tuple(process.pid for process in getattr(manager, "processes", ()) if process.pid)
+        return tuple(process.pid for process in self._processes() if process.pid)
+
+    def exit_code(self, pid: int) -> int | None:
+        """How one of them ended, negative for a signal; None for others and what still runs."""
+        for process in self._processes():
+            if process.pid == pid:
+                # Whoever started it is told first, and passes it on.
+                process.join(_NEWS_S)
+                return process.exitcode
+        return None
+
+    def _processes(self) -> Sequence[BaseProcess]:
+        return getattr(self.engine_core.resources.engine_manager, "processes", ())
 
 
 def build(arguments: AsyncEngineArgs, on_pulse: Callable[[], None]) -> EngineClient:

@@ -1,27 +1,32 @@
-"""vLLM's knobs that exist only as environment variables; must run before vLLM is imported."""
+"""vLLM's knobs that exist only as environment variables."""
 
 import os
 
 from engine.config import EngineConfig
 
 
-def prepare(config: EngineConfig, scratch: str) -> None:
-    """Set what the user has not set; `scratch` is a directory of this process alone."""
-    defaults = {
-        # Sockets between the processes: not where other users may look, and removed at the end.
-        "VLLM_RPC_BASE_PATH": scratch,
-        # Fork is vLLM's library default and unsafe here: this process has threads by now.
-        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
-        "VLLM_LOGGING_LEVEL": config.log_level,
-        "VLLM_LOGGING_STREAM": "ext://sys.stderr",
-        # vLLM's own 600 s are too short for large models; ours is the deadline that counts.
-        "VLLM_ENGINE_READY_TIMEOUT_S": str(int(config.start_timeout_s) + 60),
-        # Profiles count GPUs as the driver does; CUDA's own order puts the fastest first.
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        # Nothing is reported to anyone unless the user asks for it.
-        "VLLM_NO_USAGE_STATS": "1",
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
+def prepare(scratch: str, log_level: str) -> None:
+    """Set what vLLM reads when it is imported; `scratch` is a directory of this process alone."""
+    _default("VLLM_LOGGING_LEVEL", log_level)
+    _default("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+    # Sockets between the processes: not where other users may look, and removed at the end.
+    _default("VLLM_RPC_BASE_PATH", scratch)
+    # Fork is vLLM's library default and unsafe here: this process has threads by now.
+    _default("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+    # Profiles count GPUs as the driver does; CUDA's own order puts the fastest first.
+    _default("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    # Nothing is reported to anyone unless the user asks for it.
+    _default("VLLM_NO_USAGE_STATS", "1")
+
+
+def prepare_for(config: EngineConfig) -> None:
+    """Set what depends on the model; must run before the engine starts."""
+    # vLLM's own 600 s are too short for large models; ours is the deadline that counts.
+    _default("VLLM_ENGINE_READY_TIMEOUT_S", str(int(config.start_timeout_s) + 60))
     if config.visible_devices is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = config.visible_devices
+
+
+def _default(name: str, value: str) -> None:
+    """A user's own value stays."""
+    os.environ.setdefault(name, value)

@@ -86,6 +86,10 @@ class Model:
         """Ids of the engine core processes."""
         return self._client.process_ids()
 
+    def exit_code(self, pid: int) -> int | None:
+        """How one of them ended, negative for a signal; None if that is not known."""
+        return self._client.exit_code(pid)
+
     def refuse_all(self, error: EngineError) -> None:
         """Admit nothing more, and answer every open request with `error`."""
         self._client.failure = error

@@ -1,6 +1,8 @@
 """The names and signatures of vLLM that we rely on, nothing else: an upgrade breaks here first."""
 
 import inspect
+import subprocess
+import sys
 
 import pytest
 import vllm
@@ -11,6 +13,12 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
 
 from engine.vllm.arguments import OF_VLLMS_SERVER
+
+
+def run_python(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  # ours
+        [sys.executable, *words], capture_output=True, text=True, timeout=120, check=True
+    )
 
 
 def parameters(function: object) -> set[str]:
@@ -58,3 +66,23 @@ def test_the_flags_we_refuse_are_flags_of_vllm() -> None:
     bare = FlexibleArgumentParser(add_help=False)  # type: ignore[no-untyped-call]  # vLLM's
     namespace = make_arg_parser(bare).parse_args([])
     assert vars(namespace).keys() >= OF_VLLMS_SERVER
+
+
+def test_the_engines_processes_come_from_the_fork_server() -> None:
+    # In a process of its own, since what is replaced there stays replaced.
+    script = (
+        "from engine.vllm import forkserver; forkserver.use();"
+        "from vllm.v1.engine import utils; from vllm.v1.executor import multiproc_executor;"
+        "print({m.get_mp_context().get_start_method() for m in (utils, multiproc_executor)})"
+    )
+    result = run_python("-c", script)
+    assert result.stdout.splitlines()[-1] == "{'forkserver'}"
+
+
+def test_what_the_fork_server_imports_leaves_nothing_that_a_fork_would_not_survive() -> None:
+    script = (
+        "import os, threading, engine.vllm.preloaded, torch;"
+        "print(threading.active_count(), torch.cuda.is_initialized())"
+    )
+    result = run_python("-c", script)
+    assert result.stdout.splitlines()[-1] == "1 False"

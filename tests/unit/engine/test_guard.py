@@ -16,6 +16,9 @@ class Silent:
     def process_ids(self) -> tuple[int, ...]:
         return ()
 
+    def exit_code(self, _: int) -> int | None:
+        return None
+
     async def ping(self) -> None:
         await asyncio.Event().wait()
 

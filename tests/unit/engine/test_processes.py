@@ -20,13 +20,14 @@ def test_an_end_is_told_at_once_with_how_it_came() -> None:
     async def scenario() -> list[str]:
         told: list[str] = []
         child = subprocess.Popen(SLEEP)  # noqa: ASYNC220, S603  # ours, and quick
-        sentinels = processes.Sentinels({child.pid: "the child"}, told.append)
+        sentinels = processes.Sentinels(
+            {child.pid: "the child"}, told.append, lambda _: child.poll()
+        )
         await asyncio.sleep(0.05)
         assert told == []
         child.kill()
         await asyncio.sleep(0.2)
         sentinels.close()
-        child.wait()
         return told
 
     (sentence,) = asyncio.run(scenario())
@@ -39,7 +40,7 @@ def test_a_process_that_is_gone_already_is_told_too() -> None:
         told: list[str] = []
         child = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220  # as above
         child.wait()
-        processes.Sentinels({child.pid: "the child"}, told.append)
+        processes.Sentinels({child.pid: "the child"}, told.append, lambda _: child.poll())
         await asyncio.sleep(0.01)
         return told
 
@@ -50,7 +51,9 @@ def test_nothing_is_told_after_close() -> None:
     async def scenario() -> list[str]:
         told: list[str] = []
         child = subprocess.Popen(SLEEP)  # noqa: ASYNC220, S603  # as above
-        sentinels = processes.Sentinels({child.pid: "the child"}, told.append)
+        sentinels = processes.Sentinels(
+            {child.pid: "the child"}, told.append, lambda _: child.poll()
+        )
         sentinels.close()
         child.kill()
         child.wait()
