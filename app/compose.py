@@ -124,7 +124,9 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
         ModelNotAvailableError: the files cannot be had, or are broken.
     """
     settings = choice.plan.resolved.settings
-    directory = await asyncio.to_thread(fetch_model, choice.plan, choice.source, progress)
+    directory = await asyncio.to_thread(
+        fetch_model, choice.plan, choice.source, progress, choice.situation
+    )
     return EngineConfig(
         model=str(directory),
         served_names=choice.plan.served_names,
@@ -136,8 +138,12 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
     )
 
 
-def fetch_model(plan: Plan, source: ModelSource, progress: Progress) -> Path:
+def fetch_model(
+    plan: Plan, source: ModelSource, progress: Progress, found: "Situation | None" = None
+) -> Path:
     """The directory with the source's files, whole and verified; blocks, and tells how far it is.
+
+    What the source has said when the situation was `found` is not asked again.
 
     Raises:
         ModelNotAvailableError: the files cannot be had, or are broken.
@@ -146,6 +152,7 @@ def fetch_model(plan: Plan, source: ModelSource, progress: Progress) -> Path:
     from profiles.model_directory import verify  # noqa: PLC0415
 
     settings = plan.resolved.settings
+    known = found.description if found else None
     with ProgressReport(progress, terminal=sys.stderr):
         directory = fetch(
             source,
@@ -155,6 +162,7 @@ def fetch_model(plan: Plan, source: ModelSource, progress: Progress) -> Path:
             hub_caches=settings.hub_caches,
             progress=progress,
             probe_timeout_s=settings.cache_probe_timeout_s,
+            listing=known.listing if known and known.source == source else None,
         )
         if isinstance(source, LocalModel) or not source.files:  # a part is no whole model
             verify(directory)

@@ -20,9 +20,18 @@ def _catch_signals() -> None:
     signal.signal(signal.SIGTERM, leave)
 
 
+def _end_quietly() -> None:
+    """Let Ctrl-C end the process as it ends any program, not with Python's traceback."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def unigate() -> NoReturn:
     """`unigate VERB …`."""
-    _catch_signals()
+    if sys.argv[1:2] == ["serve"]:
+        _catch_signals()
+    else:
+        _end_quietly()
     from app.cli import main  # noqa: PLC0415  # after the signals
 
     main()
@@ -38,7 +47,8 @@ def nim_serve() -> NoReturn:
 
 def verb() -> NoReturn:
     """`list-model-profiles …` and the other verbs that are programs of their own name."""
-    from app.cli import run_verb  # noqa: PLC0415  # Ctrl-C may end these as it ends any program
+    _end_quietly()
+    from app.cli import run_verb  # noqa: PLC0415  # as above
 
     program = Path(sys.argv[0]).name
     run_verb(program, sys.argv[1:], program)

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from profiles.memory import ModelFacts, read_model, read_model_directory
 from profiles.model_directory import verify_config
 from profiles.source import HubModel, LocalModel, ModelSource, RemoteModel
 from profiles.sources.opening import open_remote
-from profiles.sources.remote import InterruptedTransferError, Remote, RemoteFile
+from profiles.sources.remote import InterruptedTransferError, Listing, Remote, RemoteFile
 from profiles.store import manifest, mount
 from profiles.store.digest import Digest
 from profiles.store.store import Store
@@ -37,6 +38,7 @@ class Description:
     revision: str  # "" for a directory, whose files may change at any time
     config: Mapping[str, Any] | None
     facts: ModelFacts
+    listing: Listing | None = None  # what the source has said, for whoever fetches
 
 
 def describe(
@@ -76,11 +78,8 @@ def describe(
             )
         return _of_directory(source, copy)
     try:
-        remote = open_remote(source, access)
-        try:
+        with closing(open_remote(source, access)) as remote:
             return _of_remote(source, remote)
-        finally:
-            remote.close()
     except SourceError as error:
         if copy is None:
             raise
@@ -139,6 +138,7 @@ def _of_remote(source: RemoteModel, remote: Remote) -> Description:
         revision=listing.revision,
         config=value,
         facts=read_model(value or {}, index_bytes=sum(sizes) or None),
+        listing=listing,
     )
 
 

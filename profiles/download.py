@@ -37,6 +37,7 @@ class _Job:
     every_file: bool
     arrival: Arrival
     stop: threading.Event
+    listing: Listing | None
 
 
 def fetch(
@@ -54,11 +55,13 @@ def fetch(
     patience: Patience | None = None,
     workers: int = 8,
     stop: threading.Event | None = None,
+    listing: Listing | None = None,
 ) -> Path:
     """The directory with the model's files; blocks for as long as a download takes.
 
     `access` replaces `endpoint` and `token`, which are the hub's. `hub_caches` are directories in
     huggingface_hub's layout that are used, never written to, when they hold the whole model.
+    `listing` is what the source has said already: asked again, a branch may mean other files.
 
     Raises:
         ModelNotAvailableError: with the cause and what to do about it.
@@ -80,6 +83,7 @@ def fetch(
             progress=progress, patience=patience or Patience(), workers=workers, stop=stop
         ),
         stop=stop,
+        listing=listing,
     )
     try:
         directory = _offline(job) if offline else _online(job, answer)
@@ -126,11 +130,11 @@ def _online(job: _Job, answer: mount.Answer) -> Path:
     fixed = job.source.fixed_revision
     if fixed and (directory := _stored(job, fixed)):
         return directory
-    remote = open_remote(job.source, job.access)
+    remote = open_remote(job.source, job.access, listing=job.listing)
     try:
         job.progress.begin(Phase.LISTING, note=job.source.uri)
         try:
-            listing = remote.listing()
+            listing = job.listing or remote.listing()
         except SourceError as error:
             return _without_source(job, error)
         if directory := _stored(job, listing.revision):

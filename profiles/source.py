@@ -4,6 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import parse_qsl, quote
 
 from profiles.errors import ModelReferenceError
@@ -41,9 +42,10 @@ class LocalModel:
 
 
 @dataclass(frozen=True, slots=True)
-class HubModel:
-    """A repository of a Hugging Face hub."""
+class _Repository:
+    """A repository of a hub, at a branch, a tag or a commit."""
 
+    scheme: ClassVar[str]
     repository: str
     revision: str | None = None
     files: tuple[str, ...] = ()
@@ -56,12 +58,24 @@ class HubModel:
     @property
     def uri(self) -> str:
         """The source as the user would write it."""
-        return f"hf://{self.repository}{_suffix(self.revision, self.files)}"
+        return f"{self.scheme}://{self.repository}{_suffix(self.revision, self.files)}"
 
     @property
     def fixed_revision(self) -> str | None:
         """The revision, if it can never mean other files: a commit."""
         return self.revision if self.revision and _COMMIT.fullmatch(self.revision) else None
+
+
+class HubModel(_Repository):
+    """A repository of a Hugging Face hub."""
+
+    scheme = "hf"
+
+
+class ModelScopeModel(_Repository):
+    """A repository of ModelScope."""
+
+    scheme = "modelscope"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,30 +103,6 @@ class NgcModel:
     def fixed_revision(self) -> str | None:
         """Versions of the registry do not change once they are complete."""
         return self.version
-
-
-@dataclass(frozen=True, slots=True)
-class ModelScopeModel:
-    """A repository of ModelScope."""
-
-    repository: str
-    revision: str | None = None
-    files: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """What clients call the model unless told otherwise."""
-        return self.repository
-
-    @property
-    def uri(self) -> str:
-        """The source as the user would write it."""
-        return f"modelscope://{self.repository}{_suffix(self.revision, self.files)}"
-
-    @property
-    def fixed_revision(self) -> str | None:
-        """The revision, if it can never mean other files: a commit."""
-        return self.revision if self.revision and _COMMIT.fullmatch(self.revision) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +139,7 @@ def store_key(source: RemoteModel) -> str:
     """The name of the source's directory in the store: one for all its revisions."""
     match source:
         case HubModel() | ModelScopeModel():
-            place = source.uri.partition("://")[0] + "/" + source.repository
+            place = f"{source.scheme}/{source.repository}"
         case NgcModel():
             place = "/".join(p for p in ("ngc", source.org, source.team, source.model) if p)
         case BucketModel():

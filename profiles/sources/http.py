@@ -5,7 +5,9 @@ compares no checksums, so the hub's files come through here as well.
 """
 
 import functools
+import itertools
 import ssl
+import time
 from collections.abc import Generator, Mapping
 from typing import Any
 
@@ -14,13 +16,12 @@ import httpx
 from profiles.errors import Cause, SourceError
 from profiles.redaction import redact, sentence
 from profiles.sources.remote import InterruptedTransferError, RemoteFile
+from profiles.sources.retry import RETRYABLE, asked_s, wait_s
 
 # One request asks for no more: a signed address lives for an hour or so, and CDNs refuse to give
 # more than 50 GB at once (huggingface_hub's MAX_HTTP_DOWNLOAD_SIZE).
 _PART_BYTES = 1024**3
 _PARTIAL = 206
-_RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LONGEST_WAIT_S = 60.0
 
 
 class HttpClient:
@@ -54,16 +55,13 @@ class HttpClient:
         self._client.close()
 
     def json(self, url: str, *, params: Mapping[str, Any] | None = None, **headers: str) -> Any:
-        """What a GET answers.
+        """What a GET answers, perhaps not at once.
 
         Raises:
             Refusal: with the status, for the source to put into words.
             SourceError: nobody answers, or not in JSON.
         """
-        try:
-            answer = self._client.get(url, params=params, headers={**self._headers, **headers})
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise unreachable(self._name, error) from None
+        answer = self._get(url, params, {**self._headers, **headers})
         if not answer.is_success:
             raise Refusal(answer.status_code, _said(answer))
         try:
@@ -74,6 +72,21 @@ class HttpClient:
                 "check the endpoint and proxies",
                 Cause.BROKEN,
             ) from None
+
+    def _get(
+        self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> httpx.Response:
+        """The first answer that is not "later"; the last one if there is none."""
+        for attempt in itertools.count(1):
+            try:
+                answer = self._client.get(url, params=params, headers=headers)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise unreachable(self._name, error) from None
+            pause_s = wait_s(answer.status_code, answer.headers.get("retry-after"), attempt)
+            if pause_s is None:
+                return answer
+            time.sleep(pause_s)
+        raise AssertionError  # for the type checker, which does not know that count has no end
 
     def size(self, url: str) -> int:
         """A file's length, for listings without one."""
@@ -120,11 +133,10 @@ class HttpClient:
     def _judge(self, answer: httpx.Response) -> None:
         if answer.is_success:
             return
-        if answer.status_code in _RETRYABLE:
-            asked = answer.headers.get("retry-after", "")
-            wait_s = float(asked) if asked.isdecimal() else 0.0
+        if answer.status_code in RETRYABLE:
             raise InterruptedTransferError(
-                f"the server answers {answer.status_code}", wait_s=min(wait_s, _LONGEST_WAIT_S)
+                f"the server answers {answer.status_code}",
+                wait_s=asked_s(answer.headers.get("retry-after")),
             )
         answer.read()
         raise Refusal(answer.status_code, _said(answer))

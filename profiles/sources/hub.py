@@ -1,5 +1,7 @@
 """Models of a Hugging Face hub: its own client asks and lists, the bytes come by HTTP ranges."""
 
+import itertools
+import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import TypeVar
@@ -23,6 +25,7 @@ from profiles.redaction import sentence
 from profiles.source import HubModel
 from profiles.sources.http import HttpClient, Refusal
 from profiles.sources.remote import Listing, RemoteFile
+from profiles.sources.retry import wait_s
 from profiles.sources.selection import choose
 
 _T = TypeVar("_T")
@@ -33,7 +36,10 @@ _FORBIDDEN = 403
 class HubRemote:
     """One repository of a hub."""
 
-    def __init__(self, source: HubModel, access: Access, *, endpoint: str | None = None) -> None:
+    def __init__(
+        self, source: HubModel, access: Access, *, endpoint: str | None = None, commit: str = ""
+    ) -> None:
+        """`commit` is the one to read from, where `listing` is not asked first."""
         self._source = source
         self._access = access
         self._endpoint = endpoint or access.hub_endpoint
@@ -48,7 +54,7 @@ class HubRemote:
             timeout_s=access.timeout_s,
             name=f"hf://{source.repository}",
         )
-        self._commit = ""
+        self._commit = commit
 
     def close(self) -> None:
         """Close all connections."""
@@ -56,7 +62,7 @@ class HubRemote:
 
     def check(self) -> None:
         """Whether the repository may be had."""
-        info = self._ask()
+        info = self._named(self._info)
         with suppress(RemoteEntryNotFoundError):
             self._named(lambda: self._touch("config.json", str(info.sha)))
 
@@ -78,18 +84,15 @@ class HubRemote:
                 Cause.REFUSED,
             ) from None
 
-    def _ask(self) -> ModelInfo:
-        return self._named(
-            lambda: self._api.model_info(
-                self._source.repository,
-                revision=self._source.revision,
-                timeout=self._access.timeout_s,
-            )
+    def _info(self) -> ModelInfo:
+        return self._api.model_info(
+            self._source.repository,
+            revision=self._source.revision,
+            timeout=self._access.timeout_s,
         )
 
     def _listed(self) -> Listing:
-        info = self._ask()
-        self._commit = str(info.sha)
+        self._commit = str(self._info().sha)
         tree = self._api.list_repo_tree(
             self._source.repository, recursive=True, revision=self._commit
         )
@@ -104,7 +107,7 @@ class HubRemote:
 
     def _named(self, call: Callable[[], _T]) -> _T:
         try:
-            return call()
+            return _patiently(call)
         except HFValidationError as error:
             raise SourceError(
                 f"hf://{self._source.repository} is not a name a hub can have: {sentence(error)}",
@@ -167,6 +170,20 @@ class HubRemote:
 
     def _is_bad_token(self, said: str, status: int) -> bool:
         return status == _UNAUTHORIZED and "invalid" in said.lower()
+
+
+def _patiently(call: Callable[[], _T]) -> _T:
+    """Call again for as long as the hub says "later"; its client does not by itself."""
+    for attempt in itertools.count(1):
+        try:
+            return call()
+        except HfHubHTTPError as error:
+            answer = error.response
+            pause_s = wait_s(answer.status_code, answer.headers.get("retry-after"), attempt)
+            if pause_s is None:
+                raise
+            time.sleep(pause_s)
+    raise AssertionError  # for the type checker, which does not know that count has no end
 
 
 def _logged_in() -> str | None:

@@ -5,11 +5,13 @@ from urllib.parse import urlsplit
 from profiles.access import Access
 from profiles.errors import ModelReferenceError
 from profiles.source import BucketModel, HubModel, ModelScopeModel, NgcModel, RemoteModel
-from profiles.sources.remote import Remote
+from profiles.sources.remote import Listing, Remote
 
 
-def open_remote(source: RemoteModel, access: Access) -> Remote:
+def open_remote(source: RemoteModel, access: Access, *, listing: Listing | None = None) -> Remote:
     """The source, ready to be asked; nothing is asked yet.
+
+    With a `listing` that it gave before, it reads the files of that one.
 
     Raises:
         SourceError: its settings make no sense.
@@ -17,7 +19,7 @@ def open_remote(source: RemoteModel, access: Access) -> Remote:
     """
     # Whoever names a bucket means that bucket.
     if access.override and not isinstance(source, BucketModel):
-        return _open_mirror(source, access.override, access)
+        return _open_mirror(source, access.override, access, listing)
     match source:
         case HubModel():
             # Before the hub's library is imported, which fails over it in words of its own.
@@ -28,7 +30,7 @@ def open_remote(source: RemoteModel, access: Access) -> Remote:
                 )
             from profiles.sources.hub import HubRemote  # noqa: PLC0415
 
-            return HubRemote(source, access)
+            return HubRemote(source, access, commit=listing.revision if listing else "")
         case NgcModel():
             from profiles.sources.ngc import NgcRemote  # noqa: PLC0415
 
@@ -43,7 +45,9 @@ def open_remote(source: RemoteModel, access: Access) -> Remote:
             return BucketRemote(source, access)
 
 
-def _open_mirror(source: RemoteModel, override: str, access: Access) -> Remote:
+def _open_mirror(
+    source: RemoteModel, override: str, access: Access, listing: Listing | None
+) -> Remote:
     scheme, separator, place = override.partition("://")
     if (
         not separator
@@ -68,7 +72,8 @@ def _open_mirror(source: RemoteModel, override: str, access: Access) -> Remote:
     if scheme == "jfrog" and isinstance(source, HubModel):
         from profiles.sources.hub import HubRemote  # noqa: PLC0415
 
-        return HubRemote(source, access, endpoint=_https(place))
+        commit = listing.revision if listing else ""
+        return HubRemote(source, access, endpoint=_https(place), commit=commit)
     raise ModelReferenceError(
         f"NIM_REPOSITORY_OVERRIDE: {scheme}:// cannot stand in for {source.uri}"
     )

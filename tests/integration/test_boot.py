@@ -118,22 +118,9 @@ def test_a_bad_setting(tmp_path: Path, environment: dict[str, str], sentence: st
     assert sentence in fails(tmp_path, code=2, environment=environment)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--no-such-flag"], "--no-such-flag"),
-        (["--max-num-seqs", "many"], "--max-num-seqs"),
-        (["--tool-call-parser", "nonsense"], "nonsense"),
-        (["--api-key", "secret-of-mine"], "--api-key"),
-        (["--ssl-keyfile", "key.pem"], "--ssl-keyfile"),
-    ],
-    ids=str,
-)
-def test_a_bad_engine_argument(
-    demo: Path, tmp_path: Path, arguments: list[str], sentence: str
-) -> None:
-    log = fails(tmp_path, str(demo), *arguments, code=2, within_s=60)
-    assert sentence in log
+def test_a_bad_engine_argument(demo: Path, tmp_path: Path) -> None:
+    log = fails(tmp_path, str(demo), "--api-key", "secret-of-mine", code=2, within_s=60)
+    assert "--api-key" in log
     assert "secret-of-mine" not in log
 
 
@@ -233,6 +220,8 @@ def test_a_model_of_a_hub_is_served_under_its_name(demo: Path, tmp_path: Path, s
             server.wait_until_ready()
             listed = server.get("/v1/models").json()["data"]
     assert [entry["id"] for entry in listed] == ["org/demo"]
+    # Listed for the choice, and not again for the download: a branch may move in between.
+    assert sum("/tree/" in request for request in origin.requests) == 1
 
 
 def test_a_hub_that_is_not_there(tmp_path: Path) -> None:

@@ -68,6 +68,27 @@ def test_a_download_that_is_interrupted_does_not_claim_success(
     assert complaint == "stopped; what has arrived is kept for the next time\n"
 
 
+@pytest.mark.parametrize("words", [["list-model-profiles"], ["unigate", "profiles", "list"]])
+def test_ctrl_c_ends_a_listing_without_a_traceback(
+    demo: Path, tmp_path: Path, words: list[str]
+) -> None:
+    with hub(demo) as origin:
+        origin.held.clear()  # the hub does not answer
+        cache = {"NIM_CACHE_PATH": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+        command = ["/usr/bin/env", "--default-signal=INT", str(BIN / words[0]), *words[1:]]
+        with subprocess.Popen(  # noqa: S603  # as above
+            [*command, "hf://org/demo"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environment(HF_ENDPOINT=origin.url, **cache),
+        ) as process:
+            wait_until(lambda: origin.requests, within_s=30, what="the hub is asked")
+            process.send_signal(signal.SIGINT)
+            _, complaint = process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGINT
+    assert complaint == ""
+
+
 @pytest.mark.parametrize(
     ("code", "name", "value"),
     [

@@ -87,7 +87,7 @@ def test_a_drain_finishes_what_runs_and_refuses_what_comes(
 ) -> None:
     with start(demo, tmp_path, slow, UNIGATE_DRAIN_DELAY_S="2") as server:
         server.wait_until_ready()
-        reader = Reader(server, tmp_path / "stream", max_tokens=1500)
+        reader = Reader(server, tmp_path / "stream", max_tokens=600)
         reader.wait_until_begun()
         server.signal(signal.SIGTERM)
         wait_until(lambda: "new=DRAINING" in server.log, within_s=5, what="the drain has begun")
@@ -152,7 +152,7 @@ def test_ctrl_c_reaches_the_whole_group_and_still_drains(
 ) -> None:
     with start(demo, tmp_path, slow) as server:
         server.wait_until_ready()
-        reader = Reader(server, tmp_path / "stream", max_tokens=1500)
+        reader = Reader(server, tmp_path / "stream", max_tokens=600)
         reader.wait_until_begun()
         os.killpg(server.process.pid, signal.SIGINT)
         assert server.wait_for_exit(within_s=30) == 0

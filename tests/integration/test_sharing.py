@@ -25,7 +25,7 @@ print(longest_s)
 def test_a_busy_engine_leaves_every_core_to_others_too(
     server: Server, tmp_path: Path, slow: float
 ) -> None:
-    reader = Reader(server, tmp_path / "stream", max_tokens=1500)
+    reader = Reader(server, tmp_path / "stream", max_tokens=800)
     reader.wait_until_begun()
     neighbours = [
         subprocess.Popen(  # noqa: S603  # ours

@@ -15,12 +15,6 @@ from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollec
 from engine.vllm.arguments import OF_VLLMS_SERVER
 
 
-def run_python(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603  # ours
-        [sys.executable, *words], capture_output=True, text=True, timeout=120, check=True
-    )
-
-
 def parameters(function: object) -> set[str]:
     return set(inspect.signature(function).parameters)  # type: ignore[arg-type]  # any callable
 
@@ -68,21 +62,15 @@ def test_the_flags_we_refuse_are_flags_of_vllm() -> None:
     assert vars(namespace).keys() >= OF_VLLMS_SERVER
 
 
-def test_the_engines_processes_come_from_the_fork_server() -> None:
+def test_the_fork_server_is_where_vllm_asks_for_processes_and_holds_nothing_else() -> None:
     # In a process of its own, since what is replaced there stays replaced.
     script = (
-        "from engine.vllm import forkserver; forkserver.use();"
+        "import threading, torch, engine.vllm.preloaded;"
         "from vllm.v1.engine import utils; from vllm.v1.executor import multiproc_executor;"
-        "print({m.get_mp_context().get_start_method() for m in (utils, multiproc_executor)})"
+        "print({m.get_mp_context().get_start_method() for m in (utils, multiproc_executor)},"
+        " threading.active_count(), torch.cuda.is_initialized())"
     )
-    result = run_python("-c", script)
-    assert result.stdout.splitlines()[-1] == "{'forkserver'}"
-
-
-def test_what_the_fork_server_imports_leaves_nothing_that_a_fork_would_not_survive() -> None:
-    script = (
-        "import os, threading, engine.vllm.preloaded, torch;"
-        "print(threading.active_count(), torch.cuda.is_initialized())"
+    result = subprocess.run(  # noqa: S603  # ours
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
     )
-    result = run_python("-c", script)
-    assert result.stdout.splitlines()[-1] == "1 False"
+    assert result.stdout.splitlines()[-1] == "{'forkserver'} 1 False"

@@ -22,6 +22,7 @@ class Faults:
         self.statuses: list[int] = []  # answers in the place of bodies
         self.slow_s = 0.0  # before each piece
         self.without_ranges = False
+        self.busy: list[int] = []  # answers to whatever is asked next
 
 
 class Origin(ThreadingHTTPServer):
@@ -82,6 +83,11 @@ class Handler(BaseHTTPRequestHandler):
             self.server.requests.append(path)
             self.server.headers_seen.append({k.lower(): v for k, v in self.headers.items()})
         self.server.held.wait(timeout=30)
+        with self.server.lock:
+            busy = self.server.faults.busy.pop(0) if self.server.faults.busy else 0
+        if busy:
+            self.send(busy, b"{}", retry_after="0")
+            return
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         self.answer(path, query)
 

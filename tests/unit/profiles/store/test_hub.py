@@ -80,6 +80,20 @@ def test_a_server_that_is_overloaded_is_asked_again(model: Path, get: Fetch) -> 
         assert content(get(DEMO, endpoint=server.url, workers=1)) == content(model)
 
 
+def test_a_hub_that_says_later_to_its_listing_is_asked_again(model: Path, get: Fetch) -> None:
+    with hub(model) as origin:
+        origin.faults.busy = [429, 503, 502]
+        assert content(get(DEMO, endpoint=origin.url)) == content(model)
+
+
+def test_a_hub_that_says_nothing_but_later_is_given_up(model: Path, get: Fetch) -> None:
+    with hub(model) as origin:
+        origin.faults.busy = [503] * 20
+        with pytest.raises(SourceError, match="503"):
+            get(DEMO, endpoint=origin.url)
+        assert len(origin.requests) == 4
+
+
 def test_silence_in_the_middle_is_not_waited_for_for_ever(model: Path, cache: Path) -> None:
     with hub(model) as server:
         server.faults.stall = True

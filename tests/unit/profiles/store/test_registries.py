@@ -38,6 +38,12 @@ def test_a_model_of_ngc_arrives_whole_over_cuts(model: Path, get: Fetch, key: st
     assert directory.name == "1"
 
 
+def test_a_registry_that_says_later_is_asked_again(model: Path, get: Fetch) -> None:
+    with ngc(model) as registry:
+        registry.faults.busy = [429, 503]
+        assert content(get(LLAMA, access=access_to(registry, PERSONAL_KEY))) == content(model)
+
+
 def test_a_corrupt_file_of_ngc_is_found_by_its_checksum(model: Path, get: Fetch) -> None:
     with ngc(model) as server:
         server.faults.corrupt = -1
