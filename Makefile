@@ -77,6 +77,7 @@ $(READY): $(REQUIREMENTS) pyproject.toml | $(VENV)/bin/python
 	       $(PIP) install --no-deps --index-url $(TORCH_CPU_INDEX) "$$torch"; }; fi
 	@$(PIP) install --no-deps --requirement $(REQUIREMENTS)
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q app engine profiles
 	@touch $(READY)
 
 $(DEV_READY): deploy/requirements/dev.txt deploy/requirements/models.txt $(READY)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.errors import UnsupportedMediaTypeError, render_error
+from app.errors import UnsupportedMediaTypeError, event_of
 from engine import Answer, EngineError, Stream, Whole
 from engine.engine import Engine
 
@@ -26,27 +26,32 @@ class Answering(Response):
     read, and again after, so that a slow upload cannot slip past a drain.
     """
 
-    def __init__(self, engine: Engine, ask: Callable[[bytes], Awaitable[Answer]]) -> None:
+    def __init__(
+        self, engine: Engine, ask: Callable[[bytes], Awaitable[Answer]], *, reads: bool = True
+    ) -> None:
+        """`ask` gets the body; an empty one where the route `reads` none."""
         super().__init__()
         self._engine = engine
         self._ask = ask
+        self._reads = reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raises `EngineError` as long as nothing has been sent."""
-        _require_json(scope)
+        if self._reads:
+            _require_json(scope)
         body = await _read(receive)
         if body is None:
             return
         _ = self._engine.serving  # raises when the state has changed meanwhile
         with self._engine.inflight.track():
-            await _unless_gone(receive, self._respond(body, send))
+            await _unless_gone(receive, self._respond(body, scope, send))
 
-    async def _respond(self, body: bytes, send: Send) -> None:
+    async def _respond(self, body: bytes, scope: Scope, send: Send) -> None:
         match await self._ask(body):
             case Whole(answer):
                 await _send_whole(answer, send)
             case Stream() as stream:
-                await _send_stream(stream, send)
+                await _send_stream(stream, scope, send)
 
 
 async def _send_whole(body: bytes, send: Send) -> None:
@@ -56,17 +61,19 @@ async def _send_whole(body: bytes, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_stream(stream: Stream, send: Send) -> None:
+async def _send_stream(stream: Stream, scope: Scope, send: Send) -> None:
     try:
         # The answer begins before its first token: only then can the client be seen to leave.
         await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+        position = 0
         try:
             async for frame in stream.frames:
+                position += 1
                 await send(
                     {"type": "http.response.body", "body": frame.encode(), "more_body": True}
                 )
         except EngineError as error:
-            event = b"data: " + render_error(error) + b"\n\n"
+            event = event_of(error, scope, position)
             await send({"type": "http.response.body", "body": event, "more_body": True})
     finally:
         await stream.close()

@@ -135,6 +135,8 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
         start_timeout_s=settings.start_timeout_s,
         stall_after_s=settings.stall_after_s,
         kill_after_s=settings.kill_after_s,
+        responses_bytes=settings.responses_mib << 20,
+        responses_kept_s=settings.responses_kept_s,
     )
 
 

@@ -1,14 +1,15 @@
-"""One table turns errors into HTTP, and one function writes them in OpenAI's shape."""
+"""One table turns errors into HTTP; `app.dialect` writes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
+from app.dialect import Failure, dialect_of
 from engine.errors import (
     ContextLengthError,
     EngineDeadError,
@@ -20,6 +21,7 @@ from engine.errors import (
     InvalidRequestError,
     ModelNotFoundError,
     OverloadedError,
+    ResponseNotFoundError,
     TaskNotSupportedError,
 )
 
@@ -53,6 +55,7 @@ RULES: dict[type[EngineError], Rule] = {
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _INVALID, "unsupported_media_type"
     ),
     ModelNotFoundError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "model_not_found"),
+    ResponseNotFoundError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "response_not_found"),
     RouteNotFoundError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "route_not_found"),
     TaskNotSupportedError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "task_not_supported"),
     OverloadedError: Rule(HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "overloaded", 1),
@@ -72,20 +75,25 @@ def rule_for(error: EngineError) -> Rule:
     return next(RULES[kind] for kind in type(error).__mro__ if kind in RULES)
 
 
-def render(message: str, type_: str, code: str, param: str | None = None) -> bytes:
-    """The body of an error, as OpenAI's clients read it."""
-    return orjson.dumps(
-        {"error": {"message": message, "type": type_, "param": param, "code": code}}
+def failure_of(error: EngineError) -> Failure:
+    """The error as its dialect is to write it."""
+    rule = rule_for(error)
+    return Failure(
+        message=str(error),
+        status=rule.status,
+        type=rule.type,
+        code=rule.code,
+        param=getattr(error, "param", None),
     )
 
 
-def render_error(error: EngineError) -> bytes:
-    """The body for an engine error; also the data of the last event of a stream that failed."""
-    rule = rule_for(error)
-    return render(str(error), rule.type, rule.code, getattr(error, "param", None))
+def event_of(error: EngineError, scope: Scope, position: int) -> bytes:
+    """The last event of a stream that failed; `position` counts the events before it."""
+    dialect = dialect_of(scope["path"])
+    return dialect.write_event(failure_of(error), _request_id(scope), position)
 
 
-def response_to(error: EngineError) -> Response:
+def response_to(error: EngineError, scope: Scope) -> Response:
     """The whole answer for an engine error."""
     rule = rule_for(error)
     headers: dict[str, str] = {}
@@ -93,34 +101,50 @@ def response_to(error: EngineError) -> Response:
         headers["retry-after"] = str(rule.retry_after_s)
     if rule.closes:
         headers["connection"] = "close"
-    return _response(render_error(error), rule.status, headers)
+    return _response(failure_of(error), scope, headers)
 
 
-async def on_engine_error(_: Request, error: Exception) -> Response:
+async def on_engine_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for `EngineError`."""
     assert isinstance(error, EngineError)  # registered for this class alone
-    return response_to(error)
+    return response_to(error, request.scope)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for its own 404 and 405."""
     assert isinstance(error, HTTPException)  # registered for this class alone
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        path = request.scope["path"]
-        return response_to(RouteNotFoundError(f"There is no route {request.method} {path}."))
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        path = request.scope["path"]
-        message = f"{path} does not answer {request.method}."
-        body = render(message, _INVALID, "method_not_allowed")
-        return _response(body, error.status_code, error.headers or {})
-    return _response(render(error.detail, _INVALID, "http_error"), error.status_code, {})
+    path = request.scope["path"]
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            missing = RouteNotFoundError(f"There is no route {request.method} {path}.")
+            return response_to(missing, request.scope)
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            message, code = f"{path} does not answer {request.method}.", "method_not_allowed"
+        case _:
+            message, code = error.detail, "http_error"
+    failure = Failure(message=message, status=error.status_code, type=_INVALID, code=code)
+    return _response(failure, request.scope, error.headers or {})
 
 
-def bug_response() -> Response:
+def bug_response(scope: Scope) -> Response:
     """The whole answer when the server itself is at fault."""
-    body = render("The server made a mistake; its log has the details.", _SERVER, "server_error")
-    return _response(body, HTTPStatus.INTERNAL_SERVER_ERROR, {})
+    failure = Failure(
+        message="The server made a mistake; its log has the details.",
+        status=HTTPStatus.INTERNAL_SERVER_ERROR,
+        type=_SERVER,
+        code="server_error",
+    )
+    return _response(failure, scope, {})
 
 
-def _response(body: bytes, status: int, headers: Mapping[str, str]) -> Response:
+def _response(failure: Failure, scope: Scope, headers: Mapping[str, str]) -> Response:
+    dialect = dialect_of(scope["path"])
+    body = dialect.write(failure, _request_id(scope))
+    status = dialect.status(failure)
     return Response(body, status, headers=headers, media_type="application/json")
+
+
+def _request_id(scope: Scope) -> str:
+    """As the middleware has put it there."""
+    found: str = scope.get("state", {}).get("request_id", "")
+    return found

@@ -1,6 +1,7 @@
 """The life of the process, from top to bottom: listen, start, serve, drain, end."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -56,6 +57,7 @@ class Ending:
 
 def run(plan: Plan) -> NoReturn:
     """Serve until asked to stop or until something fails; ends the process."""
+    gc.enable()  # off since app.start
     try:
         listener = bind(plan.host, plan.port)
     except PortUnusableError as error:

@@ -155,6 +155,14 @@ class Settings(BaseModel):
         120.0, "UNIGATE_KILL_AFTER_S", gt=0,
         description="Time from the start of a stall after which the process ends.",
     )  # fmt: skip
+    responses_mib: int = _setting(
+        256, "UNIGATE_RESPONSES_MIB", ge=0,
+        description="Memory for the responses of `/v1/responses` that are kept for later.",
+    )  # fmt: skip
+    responses_kept_s: float = _setting(
+        3600.0, "UNIGATE_RESPONSES_KEPT_S", gt=0,
+        description="How long such a response is kept.",
+    )  # fmt: skip
     drain_delay_s: float = _setting(
         5.0, "UNIGATE_DRAIN_DELAY_S", ge=0,
         description="Time after SIGTERM for load balancers to take the server out of service.",

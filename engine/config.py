@@ -31,5 +31,11 @@ class EngineConfig:
     utility_timeout_s: float = 60.0
     """Deadline of every utility call to the engine: vLLM's own never fail when the engine dies."""
 
+    responses_bytes: int = 256 << 20
+    """How much POST /v1/responses may keep for later."""
+
+    responses_kept_s: float = 3600.0
+    """How long it keeps it."""
+
     stop_timeout_s: float = 10.0
     """Longest wait for the engine's processes to end by themselves before they are killed."""

@@ -122,7 +122,7 @@ class Engine:
             from engine.vllm.model import Model  # noqa: PLC0415  # imported by now
 
             prepare_for(config)
-            return Model.load(config, self._on_pulse)
+            return Model.load(config, self._on_pulse, self.inflight.track)
 
         try:
             await importing

@@ -25,6 +25,16 @@ class ModelNotFoundError(EngineError):
         self.name, self.served = name, served
 
 
+class ResponseNotFoundError(EngineError):
+    """The request names a response that is not kept, or not any more."""
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(
+            f"The response {response_id!r} does not exist: it was not stored, or it was forgotten."
+        )
+        self.param = "response_id"
+
+
 class TaskNotSupportedError(EngineError):
     """The served model cannot do what the route is for."""
 

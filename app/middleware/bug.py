@@ -30,4 +30,4 @@ class Bug:
             log.exception("request.bug")
             if begun:
                 raise  # uvicorn cuts the connection: the client must not take it for an answer
-            await bug_response()(scope, receive, send)
+            await bug_response(scope)(scope, receive, send)

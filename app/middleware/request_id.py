@@ -5,9 +5,13 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.dialect import ANTHROPIC, dialect_of
+
 # What may be echoed and logged: no spaces, no control characters, no novels.
 _ACCEPTABLE = re.compile(rb"[\x21-\x7e]{1,128}")
 _NAME = b"x-request-id"
+# What Anthropic's clients call it.
+_MESSAGES_NAME = b"request-id"
 
 
 class RequestId:
@@ -24,10 +28,13 @@ class RequestId:
         given = next((value for name, value in scope["headers"] if name == _NAME), b"")
         request_id = given if _ACCEPTABLE.fullmatch(given) else uuid.uuid4().hex.encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
+        speaks_anthropic = dialect_of(scope["path"]) is ANTHROPIC
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (_NAME, request_id)]
+                names = (_NAME, _MESSAGES_NAME) if speaks_anthropic else (_NAME,)
+                ids = ((name, request_id) for name in names)
+                message["headers"] = [*message.get("headers", ()), *ids]
             await send(message)
 
         await self._app(scope, receive, send_with_id)

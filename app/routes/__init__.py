@@ -2,7 +2,18 @@
 
 from fastapi import APIRouter
 
-from app.routes import chat, completions, embeddings, health, metadata, metrics, models, tokenize
+from app.routes import (
+    chat,
+    completions,
+    embeddings,
+    health,
+    messages,
+    metadata,
+    metrics,
+    models,
+    responses,
+    tokenize,
+)
 
 PUBLIC: tuple[APIRouter, ...] = (health.router,)
 """Probes, which nobody has to prove anything for."""
@@ -10,6 +21,8 @@ PUBLIC: tuple[APIRouter, ...] = (health.router,)
 GUARDED: tuple[APIRouter, ...] = (
     chat.router,
     completions.router,
+    responses.router,
+    messages.router,
     embeddings.router,
     models.router,
     tokenize.router,

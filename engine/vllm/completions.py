@@ -1,9 +1,8 @@
 """Chat completions and completions, on vLLM's serving classes: models that generate text."""
 
 import argparse
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
@@ -12,11 +11,10 @@ from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.answer import Answer
-from engine.errors import GenerationFailedError, InvalidRequestError
+from engine.errors import InvalidRequestError
 from engine.vllm.client import EngineClient
 from engine.vllm.exchange import answer, parse_object, validate
-from engine.vllm.own_ids import OwnIds
-from engine.vllm.refusals import EndedEarlyError
+from engine.vllm.honest import Honest
 
 Generating = TypeVar("Generating", ChatCompletionRequest, CompletionRequest)
 
@@ -24,32 +22,11 @@ Generating = TypeVar("Generating", ChatCompletionRequest, CompletionRequest)
 _LARGEST_N = 128
 
 
-class _Honest(OwnIds, GenerateBaseServing):
-    """What both serving classes of vLLM must not decide for themselves."""
-
-    def create_streaming_error_response(
-        self, message: str | Exception, *_: Any, **__: Any
-    ) -> NoReturn:
-        """Raise, where vLLM would write a frame of its own dialect and then a false [DONE]."""
-        if isinstance(message, Exception):
-            raise message
-        raise EndedEarlyError(GenerationFailedError(message))
-
-    def _convert_generation_error_to_streaming_response(self, e: Exception) -> NoReturn:
-        raise e
-
-    def _raise_if_error(self, finish_reason: str | None, request_id: str) -> None:
-        if finish_reason == "abort":
-            # Nobody who still reads asked for it: the engine is ending. Not a finished answer.
-            raise EndedEarlyError(GenerationFailedError("The engine ended this answer early."))
-        super()._raise_if_error(finish_reason, request_id)
-
-
-class _Chat(_Honest, OpenAIServingChat):
+class _Chat(Honest, OpenAIServingChat):
     pass
 
 
-class _Completion(_Honest, OpenAIServingCompletion):
+class _Completion(Honest, OpenAIServingCompletion):
     pass
 
 

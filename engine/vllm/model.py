@@ -13,6 +13,7 @@ from engine.daemon_thread import call_in_daemon_thread
 from engine.errors import EngineError
 from engine.vllm.arguments import engine_arguments, parse
 from engine.vllm.client import EngineClient, build
+from engine.vllm.responses import Track
 from engine.vllm.serving import Serving
 
 
@@ -20,23 +21,30 @@ class Model:
     """The engine client and its serving objects. Its coroutines belong to the event loop."""
 
     def __init__(
-        self, client: EngineClient, arguments: argparse.Namespace, config: EngineConfig
+        self,
+        client: EngineClient,
+        arguments: argparse.Namespace,
+        config: EngineConfig,
+        track: Track,
     ) -> None:
+        self._track = track
         self._client = client
         self._arguments = arguments
         self._config = config
         self._serving: Serving | None = None
 
     @classmethod
-    def load(cls, config: EngineConfig, on_pulse: Callable[[], None]) -> "Model":
+    def load(cls, config: EngineConfig, on_pulse: Callable[[], None], track: Track) -> "Model":
         """Start the engine; blocks for as long as the model loads.
+
+        `on_pulse` is called when the engine shows that it works; `track` counts work in flight.
 
         Raises:
             EngineArgumentsError: vLLM does not understand the engine arguments.
             Exception: whatever vLLM raises when the engine does not come up.
         """
         arguments = parse(config)
-        return cls(build(engine_arguments(arguments), on_pulse), arguments, config)
+        return cls(build(engine_arguments(arguments), on_pulse), arguments, config, track)
 
     @property
     def serving(self) -> Serving:
@@ -53,7 +61,7 @@ class Model:
         await asyncio.wait_for(self._client.reset_mm_cache(), deadline_s)
         # In a thread: probes are answered while parsers are imported and templates compiled.
         self._serving = await asyncio.to_thread(
-            Serving, self._client, self._arguments, tuple(tasks)
+            Serving, self._client, self._arguments, tuple(tasks), self._config, self._track
         )
 
     async def generate_one_token(self) -> None:

@@ -6,7 +6,7 @@ files beside it have the routes. A part is there only if the model can do it.
 
 import argparse
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from vllm.entrypoints.launchers.cli_args import resolve_default_chat_template_kwargs
 from vllm.entrypoints.openai.models.protocol import BaseModelPath
@@ -16,18 +16,28 @@ from vllm.renderers.chat_utils import ChatTemplateConfig, load_chat_template
 from vllm.renderers.online_renderer import OnlineRenderer
 from vllm.tasks import SupportedTask
 
+from engine.config import EngineConfig
 from engine.errors import ModelNotFoundError, TaskNotSupportedError
 from engine.vllm.client import EngineClient
 from engine.vllm.completions import Completions
 from engine.vllm.embeddings import Embeddings
 from engine.vllm.inspection import Inspection
+from engine.vllm.messages import Messages
+from engine.vllm.responses import Responses, Track
+
+Part = TypeVar("Part")
 
 
 class Serving:
     """The parts of a model. Building them takes a while, so do it in a thread."""
 
     def __init__(
-        self, client: EngineClient, args: argparse.Namespace, tasks: tuple[SupportedTask, ...]
+        self,
+        client: EngineClient,
+        args: argparse.Namespace,
+        tasks: tuple[SupportedTask, ...],
+        config: EngineConfig,
+        track: Track,
     ) -> None:
         self._served: tuple[str, ...] = tuple(args.served_model_name)
         self._created = int(time.time())
@@ -61,19 +71,24 @@ class Serving:
         renderer.warmup()
         self.inspection = Inspection(models, renderer, chat=chat, served=self._served)
         self._completions: Completions | None = None
+        self._messages: Messages | None = None
+        self._responses: Responses | None = None
         if "generate" in tasks:
-            self._completions = Completions(
-                client, models, renderer, args, chat=chat, tools=tools, served=self._served
+            parts = (client, models, renderer, args)
+            self._completions = Completions(*parts, chat=chat, tools=tools, served=self._served)
+            self._messages = Messages(*parts, chat=chat, tools=tools, served=self._served)
+            self._responses = Responses(
+                *parts, chat=chat, tools=tools, served=self._served, config=config, track=track
             )
         self._embeddings: Embeddings | None = None
         if client.model_config.get_pooling_task(tasks) == "embed":
-            config = ChatTemplateConfig(
+            template = ChatTemplateConfig(
                 chat_template=chat["chat_template"],
                 chat_template_content_format=args.chat_template_content_format,
                 trust_request_chat_template=args.trust_request_chat_template,
                 trust_request_mm_kwargs=args.trust_request_mm_kwargs,
             )
-            self._embeddings = Embeddings(client, models, template=config, served=self._served)
+            self._embeddings = Embeddings(client, models, template=template, served=self._served)
 
     @property
     def generates_text(self) -> bool:
@@ -87,19 +102,28 @@ class Serving:
 
     @property
     def completions(self) -> Completions:
-        """What generates text; raises `TaskNotSupportedError`."""
-        if self._completions is None:
-            raise TaskNotSupportedError(
-                "This route", "a model that generates text", self._served[0]
-            )
-        return self._completions
+        """What generates text in OpenAI's dialect; raises `TaskNotSupportedError`."""
+        return self._able(self._completions, "a model that generates text")
+
+    @property
+    def messages(self) -> Messages:
+        """What generates text in Anthropic's dialect; raises `TaskNotSupportedError`."""
+        return self._able(self._messages, "a model that generates text")
+
+    @property
+    def responses(self) -> Responses:
+        """What generates responses that are kept; raises `TaskNotSupportedError`."""
+        return self._able(self._responses, "a model that generates text")
 
     @property
     def embeddings(self) -> Embeddings:
         """What makes vectors; raises `TaskNotSupportedError`."""
-        if self._embeddings is None:
-            raise TaskNotSupportedError("This route", "an embedding model", self._served[0])
-        return self._embeddings
+        return self._able(self._embeddings, "an embedding model")
+
+    def _able(self, part: Part | None, needs: str) -> Part:
+        if part is None:
+            raise TaskNotSupportedError("This route", needs, self._served[0])
+        return part
 
     def models(self) -> list[dict[str, Any]]:
         """The served names as entries of GET /v1/models."""

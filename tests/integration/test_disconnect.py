@@ -15,6 +15,14 @@ from tests.support.wait import wait_until
 _RUNNING = re.compile(r"^vllm:num_requests_(running|waiting)\{.*\} ([0-9.]+)$", re.MULTILINE)
 _LONG = {"max_tokens": 15_000, "ignore_eos": True, "temperature": 1.0}
 
+# Its first field → the route of a request.
+PATHS = {
+    "max_output_tokens": "/v1/responses",
+    "top_k": "/v1/messages",
+    "messages": "/v1/chat/completions",
+    "prompt": "/v1/completions",
+}
+
 
 def engine_load(server: Server) -> dict[str, float]:
     """Requests running and waiting, by the engine's own count."""
@@ -30,7 +38,7 @@ def is_idle(server: Server) -> bool:
 @contextlib.contextmanager
 def request(server: Server, body: dict[str, Any]) -> Iterator[socket.socket]:
     """A request on a raw connection, that can be dropped at any moment."""
-    path = "/v1/chat/completions" if "messages" in body else "/v1/completions"
+    path = next(path for field, path in PATHS.items() if field in body)
     data = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -53,6 +61,18 @@ def test_in_decode(server: Server, streamed: bool, n: int) -> None:
         wait_until(
             lambda: engine_load(server)["running"] == n, within_s=20, what=f"{n} are running"
         )
+    wait_until(lambda: is_idle(server), within_s=5, what="the engine is idle again")
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("dialect", ["messages", "responses"])
+def test_in_decode_in_other_dialects(server: Server, streamed: bool, dialect: str) -> None:
+    fields = {
+        "messages": {**chat(streamed), "model": "unigate-demo", "top_k": 0, "temperature": 2},
+        "responses": {"input": "Hi", "max_output_tokens": 9000, "ignore_eos": True},
+    }[dialect]
+    with request(server, {**fields, "stream": streamed}):
+        wait_until(lambda: engine_load(server)["running"] == 1, within_s=20, what="it is running")
     wait_until(lambda: is_idle(server), within_s=5, what="the engine is idle again")
 
 

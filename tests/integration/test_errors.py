@@ -10,10 +10,16 @@ from tests.support.server import Server
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
+MESSAGES = "/v1/messages"
+COUNT = "/v1/messages/count_tokens"
+POSTS = [
+    CHAT, COMPLETIONS, MESSAGES, COUNT, "/tokenize", "/detokenize", "/v1/embeddings",
+    "/v1/chat/completions/render", "/v1/completions/render",
+]  # fmt: skip
 HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2}
 
 
-@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+@pytest.mark.parametrize("path", [path for path in POSTS if path != "/v1/embeddings"])
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"{bad}", b'"text"', b"[]", b"null", b"\xff\xfe", b"[" * 5000, b'{"a":' * 5000],
@@ -25,9 +31,15 @@ def test_a_body_that_is_no_json_object_is_refused(server: Server, path: str, bod
     assert_error(response, 400, "invalid_request")
 
 
-def test_a_body_that_is_not_declared_as_json_is_refused(server: Server) -> None:
-    response = httpx.post(server.url + CHAT, content=b"{}", headers={"content-type": "text/plain"})
+@pytest.mark.parametrize("path", [path for path in POSTS if path != "/v1/embeddings"])
+def test_a_body_that_is_not_declared_as_json_is_refused(server: Server, path: str) -> None:
+    response = httpx.post(server.url + path, content=b"{}", headers={"content-type": "text/plain"})
     assert_error(response, 415, "unsupported_media_type")
+
+
+def test_a_route_for_another_kind_of_model_says_which(server: Server) -> None:
+    error = assert_error(server.post("/v1/embeddings", {"input": "x"}), 404, "task_not_supported")
+    assert "embedding model" in error["message"]
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
@@ -90,10 +102,12 @@ def test_a_prompt_too_long_says_so(server: Server, streamed: bool, words: int) -
     completion = {"prompt": text, "stream": streamed}
     error = assert_error(server.post(COMPLETIONS, completion), 400, "context_length_exceeded")
     assert error["param"] == "prompt"
+    message = {**chat, "model": "unigate-demo"}
+    assert_error(server.post(MESSAGES, message), 400, "context_length_exceeded")
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("path", [CHAT, COMPLETIONS])
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS, MESSAGES])
 def test_an_unknown_model_is_named(server: Server, path: str, streamed: bool) -> None:
     body = {**HELLO, "prompt": "x", "model": "gpt-99", "stream": streamed}
     error = assert_error(server.post(path, body), 404, "model_not_found")
@@ -106,16 +120,21 @@ def test_an_unknown_model_cannot_be_looked_up(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/chat", "/health", "/metrics", "/v1/models/", "/docs", "/openapi.json"]
-)
+    "path",
+    [
+        "/", "/v1", "/v1/chat", "/health", "/metrics", "/v1/models/", "/docs", "/openapi.json",
+        "/v1/messages/batches",
+    ],
+)  # fmt: skip
 def test_every_other_route_is_404_in_the_error_shape(server: Server, path: str) -> None:
     response = server.get(path)
     assert response.status_code == 404
     assert_error(response, 404, response.json()["error"]["code"])
 
 
-def test_the_wrong_method_says_so(server: Server) -> None:
-    response = server.get(CHAT)
+@pytest.mark.parametrize("path", POSTS)
+def test_the_wrong_method_says_so(server: Server, path: str) -> None:
+    response = server.get(path)
     assert_error(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST"
 

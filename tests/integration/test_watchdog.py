@@ -21,22 +21,33 @@ ENVIRONMENT = {
 
 
 class Readers:
-    """Two clients in the middle of an answer, one streamed and one whole."""
+    """Clients in the middle of an answer: one whole, and one streamed in each dialect."""
 
     def __init__(self, server: Server, directory: Path) -> None:
         self._streamed = Reader(server, directory / "stream", max_tokens=15_000)
         # A large n keeps it from finishing before the fault comes.
         self._whole = Reader(server, directory / "whole", max_tokens=15_000, stream=False, n=4)
+        response = Reader(server, directory / "response", "/v1/responses")
         self._streamed.wait_until_begun()
+        response.wait_until_begun()
+        # Last, since it is the shortest.
+        message = Reader(server, directory / "message", "/v1/messages")
+        message.wait_until_begun()
+        self._others = (response, message)
 
     def assert_told(self) -> None:
-        """Both were told that the engine is dead, and nothing else."""
+        """Each was told that the engine is dead, and nothing else."""
         assert_error(self._whole.response(), 503, "engine_dead")
         *events, last = self._streamed.events()
         assert events
         assert DONE not in events
         assert all("error" not in event for event in events)
         assert_error_body(last, "engine_dead")
+        for reader in self._others:
+            *events, last = reader.events()
+            assert len(events) > 2
+            assert last["type"] == "error"
+            assert "engine_dead" in {last.get("code"), last.get("error", {}).get("code")}
 
 
 def start(demo: Path, tmp_path: Path, slow: float) -> Server:

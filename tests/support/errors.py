@@ -1,4 +1,6 @@
-"""The one error shape."""
+"""The one error shape of each dialect."""
+
+from typing import Any
 
 import httpx
 
@@ -10,6 +12,16 @@ TYPES = {
     "rate_limit_error",
     "server_error",
 }
+MESSAGES_TYPES = {
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "not_found_error",
+    "request_too_large",
+    "rate_limit_error",
+    "api_error",
+    "overloaded_error",
+}
 
 
 def assert_error(response: httpx.Response, status: int, code: str) -> dict[str, str]:
@@ -18,17 +30,26 @@ def assert_error(response: httpx.Response, status: int, code: str) -> dict[str, 
     assert response.headers["content-type"] == "application/json"
     assert response.headers["x-request-id"]
     error = assert_error_body(response.json(), code)
-    if status in {429, 503}:
+    if response.request.url.path.startswith("/v1/messages"):
+        assert response.headers["request-id"] == response.json()["request_id"]
+    else:
+        assert "type" not in response.json()
+    if status in {429, 503, 529}:
         assert 0 < int(response.headers["retry-after"]) <= 120
     return error
 
 
-def assert_error_body(body: dict[str, dict[str, str]], code: str) -> dict[str, str]:
+def assert_error_body(body: dict[str, Any], code: str) -> dict[str, str]:
     """The same for an error that comes as an event of a stream."""
-    assert set(body) == {"error"}
-    error = body["error"]
-    assert set(error) == KEYS
-    assert error["type"] in TYPES
+    error: dict[str, str] = body["error"]
+    if body.get("type") == "error":
+        assert set(body) == {"type", "error", "request_id"}
+        assert set(error) == {"type", "message", "code"}
+        assert error["type"] in MESSAGES_TYPES
+    else:
+        assert set(body) == {"error"}
+        assert set(error) == KEYS
+        assert error["type"] in TYPES
     assert error["code"] == code, error
     for leak in ("Traceback", 'File "', "/site-packages", "/home/", "/tmp/", ".py"):  # noqa: S108
         assert leak not in error["message"], error

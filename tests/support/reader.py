@@ -27,17 +27,31 @@ while data := answer.read1(65536):
     sys.stdout.buffer.flush()
 """
 
+_STORY = "Tell me a long story."
+_MESSAGES = [{"role": "user", "content": _STORY}]
+# Route → a request that would be answered for long.
+_LONG: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": _MESSAGES, "ignore_eos": True},
+    "/v1/responses": {"input": _STORY, "ignore_eos": True},
+    # This one has no such field: it lasts for some dozen tokens.
+    "/v1/messages": {
+        "model": "unigate-demo", "messages": _MESSAGES, "max_tokens": 15_000, "temperature": 2,
+    },
+}  # fmt: skip
+
 
 class Reader:
-    """Reads one chat completion into a file, from the moment it is made; streamed unless told."""
+    """Reads one answer into a file, from the moment it is made; streamed unless told."""
 
-    def __init__(self, server: Server, path: Path, **fields: Any) -> None:
-        messages = [{"role": "user", "content": "Tell me a long story."}]
-        body = json.dumps({"messages": messages, "ignore_eos": True, "stream": True, **fields})
+    def __init__(
+        self, server: Server, path: Path, route: str = "/v1/chat/completions", **fields: Any
+    ) -> None:
+        body = json.dumps({**_LONG[route], "stream": True, **fields})
         self._path = path
+        self._request = httpx.Request("POST", server.url + route)
         with path.open("wb") as file:
             self._process = subprocess.Popen(  # noqa: S603  # ours
-                [sys.executable, "-c", _SCRIPT, str(server.port), "/v1/chat/completions", body],
+                [sys.executable, "-c", _SCRIPT, str(server.port), route, body],
                 stdout=file,
                 stderr=subprocess.DEVNULL,
             )
@@ -53,7 +67,7 @@ class Reader:
         head, _, content = self._path.read_bytes().partition(b"\n")
         status, headers = json.loads(head)
         headers.pop("transfer-encoding", None)
-        return httpx.Response(status, headers=headers, content=content)
+        return httpx.Response(status, headers=headers, content=content, request=self._request)
 
     def events(self) -> list[Any]:
         """All events, once the stream has ended properly."""

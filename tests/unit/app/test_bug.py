@@ -22,7 +22,8 @@ def run(begun: bool) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Bug(broken)({"type": "http", "method": "GET", "headers": []}, receive, send))
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    asyncio.run(Bug(broken)(scope, receive, send))
     return sent
 
 

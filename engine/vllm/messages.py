@@ -1,0 +1,168 @@
+"""POST /v1/messages and /v1/messages/count_tokens: Anthropic's dialect, on vLLM's class for it."""
+
+import argparse
+import inspect
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import orjson
+from vllm.entrypoints.anthropic.protocol import (
+    AnthropicCountTokensRequest,
+    AnthropicCountTokensResponse,
+    AnthropicMessagesRequest,
+    AnthropicMessagesResponse,
+)
+from vllm.entrypoints.anthropic.serving import AnthropicServingMessages
+from vllm.entrypoints.openai.chat_completion.protocol import (
+    ChatCompletionRequest,
+    ChatCompletionResponse,
+)
+from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+from vllm.renderers.online_renderer import OnlineRenderer
+
+from engine.answer import Answer
+from engine.errors import GenerationFailedError, InvalidRequestError
+from engine.vllm.client import EngineClient
+from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.honest import Honest
+from engine.vllm.refusals import FAILED, EndedEarlyError
+
+_PING = 'event: ping\ndata: {"type": "ping"}\n\n'
+# Choices of a tool that cannot be without any.
+_NEED_TOOLS = ("any", "tool")
+_FAILURE = "event: error\n"
+
+
+class _Serving(Honest, AnthropicServingMessages):
+    @classmethod
+    def to_chat_completion_request(
+        cls, anthropic_request: Any, **options: Any
+    ) -> ChatCompletionRequest:
+        """The same request as a chat's; one that asks for thinking also asks the template for it.
+
+        vLLM passes the budget on, which means nothing to a template that does not think unasked.
+        """
+        request = super().to_chat_completion_request(anthropic_request, **options)
+        thinking = anthropic_request.thinking
+        if thinking is not None and thinking.type == "enabled":
+            # The words that models' templates have for it.
+            asked = {"enable_thinking": True, "thinking": True}
+            request.chat_template_kwargs = asked | (request.chat_template_kwargs or {})
+        return request
+
+    async def create_chat_completion(
+        self, request: ChatCompletionRequest, *arguments: Any, **options: Any
+    ) -> Any:
+        """As vLLM's; a budget for thinking that this engine cannot hold to is left out.
+
+        It is a target, not a limit (Anthropic's words), and some clients send one with everything.
+        """
+        config = self.engine_client.vllm_config.reasoning_config
+        if config is None or not config.enabled:
+            request.thinking_token_budget = None
+        return await super().create_chat_completion(request, *arguments, **options)
+
+    def messages_full_converter(self, generator: ChatCompletionResponse) -> Any:
+        """The message as its bytes; a call that was cut off has no arguments, and is no error."""
+        for call in generator.choices[0].message.tool_calls:
+            if not _is_object(call.function.arguments):
+                call.function.arguments = "{}"
+        return orjson.dumps(_body(super().messages_full_converter(generator)))
+
+    async def message_stream_converter(
+        self, generator: AsyncGenerator[str, None]
+    ) -> AsyncGenerator[str, None]:
+        """The events, with a ping after the first; raises where vLLM would write an error."""
+        failure: Exception | None = None
+
+        async def read() -> AsyncGenerator[str, None]:
+            nonlocal failure
+            try:
+                async for frame in generator:
+                    yield frame
+            except Exception as error:  # noqa: BLE001  # raised again below
+                failure = error
+
+        is_first = True
+        async for event in super().message_stream_converter(read()):
+            if event.startswith(_FAILURE):
+                raise EndedEarlyError(GenerationFailedError(FAILED))
+            if is_first:
+                is_first = False
+                yield event.replace('"id":"chatcmpl-', '"id":"msg_', 1)
+                yield _PING
+            else:
+                yield event
+        if failure is not None:
+            raise failure
+
+
+class Messages:
+    """Serves both routes; only a model that generates text has one."""
+
+    def __init__(
+        self,
+        client: EngineClient,
+        models: OpenAIServingModels,
+        renderer: OnlineRenderer,
+        args: argparse.Namespace,
+        *,
+        chat: dict[str, Any],
+        tools: dict[str, Any],
+        served: tuple[str, ...],
+    ) -> None:
+        """As `Completions`."""
+        self._served = served
+        self._serving = _Serving(
+            client,
+            models,
+            args.response_role,
+            online_renderer=renderer,
+            enable_prompt_tokens_details=args.enable_prompt_tokens_details,
+            disabled_thinking_effort=args.anthropic_disabled_thinking_effort,
+            **_known(chat | tools),
+        )
+
+    async def create(self, body: bytes) -> Answer:
+        """Answer a request to /v1/messages; raises `EngineError`."""
+        request = validate(AnthropicMessagesRequest, parse_object(body))
+        if not request.tools and request.tool_choice and request.tool_choice.type in _NEED_TOOLS:
+            # vLLM would answer in words, and say that it is a call.
+            raise InvalidRequestError(f"tool_choice {request.tool_choice.type!r} needs tools.")
+        create = self._serving.create_messages
+        return await answer(create, request, prompt_field="messages", served=self._served)
+
+    async def count_tokens(self, body: bytes) -> Answer:
+        """Answer a request to /v1/messages/count_tokens; raises `EngineError`."""
+        request = validate(AnthropicCountTokensRequest, parse_object(body))
+
+        async def count(request: AnthropicCountTokensRequest) -> Any:
+            found = await self._serving.count_tokens(request)
+            if isinstance(found, AnthropicCountTokensResponse):
+                return orjson.dumps({"input_tokens": found.input_tokens})
+            return found
+
+        return await answer(count, request, prompt_field="messages", served=self._served)
+
+
+def _body(message: AnthropicMessagesResponse) -> dict[str, Any]:
+    """The message with the fields that Anthropic's has, null or not."""
+    body = message.model_dump(exclude_none=True)
+    return body | {
+        "id": message.id.replace("chatcmpl-", "msg_", 1),
+        "stop_reason": message.stop_reason,
+        "stop_sequence": message.stop_sequence,
+    }
+
+
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that vLLM's class for this dialect takes."""
+    known = inspect.signature(AnthropicServingMessages).parameters
+    return {name: value for name, value in options.items() if name in known}
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return False

@@ -1,0 +1,256 @@
+"""POST /v1/responses and what belongs to it: OpenAI's newer dialect, on vLLM's class for it."""
+
+import argparse
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, aclosing
+from typing import Any, NoReturn
+
+import orjson
+from cachetools import TTLCache
+from openai.types.responses import ResponseStatus
+from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+from vllm.entrypoints.openai.responses.protocol import ResponsesRequest, ResponsesResponse
+from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
+from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+from vllm.renderers.online_renderer import OnlineRenderer
+
+from engine.answer import Answer, Stream, Whole
+from engine.config import EngineConfig
+from engine.errors import (
+    ContextLengthError,
+    InvalidRequestError,
+    OverloadedError,
+    ResponseNotFoundError,
+)
+from engine.vllm.client import EngineClient
+from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.generation import Generation, created
+from engine.vllm.honest import Honest
+from engine.vllm.refusals import translate
+from engine.vllm.response_store import BoundedStore, EventLog
+
+Track = Callable[[], AbstractContextManager[None]]
+
+# Each has its events in memory.
+_MOST_IN_BACKGROUND = 64
+_RUNNING = ("queued", "in_progress")
+_COMPLETED, _INCOMPLETE = "response.completed", "response.incomplete"
+
+
+class _Serving(Honest, OpenAIServingResponses):
+    """vLLM's class with stores that forget, and a background that a drain waits for."""
+
+    track: Track
+    logs: "TTLCache[str, EventLog]"
+
+    def _generate_with_builtin_tools(  # type: ignore[override]  # a call, where vLLM's starts later
+        self,
+        request_id: str,
+        engine_input: Any,
+        sampling_params: Any,
+        context: Any,
+        tok_params: Any = None,
+        **options: Any,
+    ) -> AsyncGenerator[Any, None]:
+        """Prepare the generation at once, so that it is admitted before the first byte.
+
+        There are no tools of the server's own (`--tool-server` is refused), so one turn is all.
+        """
+        del tok_params
+        generation = self.engine_client.generate(
+            engine_input, sampling_params, f"{request_id}_0", **options
+        )
+
+        async def read() -> AsyncGenerator[Any, None]:
+            async for output in generation:
+                context.request_metrics = output.metrics
+                context.append_output(output)
+                yield context
+
+        return read()
+
+    def _validate_generator_input(self, engine_input: Any) -> None:
+        refusal = super()._validate_generator_input(engine_input)
+        if refusal is not None:
+            raise ContextLengthError(refusal.error.message, "input")
+
+    def _make_not_found_error(self, response_id: str) -> NoReturn:
+        raise ResponseNotFoundError(response_id)
+
+    async def _run_background_request(
+        self, request: ResponsesRequest, *arguments: Any, **options: Any
+    ) -> None:
+        with self.track():
+            self._mark(request.request_id, "in_progress")
+            try:
+                found = await self.responses_full_generator(request, *arguments, **options)
+            except Exception as error:  # noqa: BLE001  # nobody waits for it; the status tells
+                translate(error, "input")
+                found = None
+            if not isinstance(found, ResponsesResponse):
+                self._mark(request.request_id, "failed")
+
+    async def _run_background_request_stream(
+        self, request: ResponsesRequest, *arguments: Any, **options: Any
+    ) -> None:
+        log = self.log(request.request_id)
+        with self.track():
+            self._mark(request.request_id, "in_progress")
+            try:
+                events = self.responses_stream_generator(request, *arguments, **options)
+                async for frame in _frames(events):
+                    await log.append(frame)
+            except Exception as error:  # noqa: BLE001  # told to whoever reads the events
+                self._mark(request.request_id, "failed")
+                await log.end(translate(error, "input"))
+            finally:
+                await log.end()
+
+    def responses_background_stream_generator(  # type: ignore[override]  # frames, not events
+        self, response_id: str, starting_after: int | None = None
+    ) -> AsyncGenerator[str]:
+        """The events behind the given one, those that are still to come among them."""
+        return self.log(response_id).read(0 if starting_after is None else starting_after + 1)
+
+    def log(self, response_id: str) -> EventLog:
+        """The events of a response in the background; empty if it has none yet."""
+        return self.logs.setdefault(response_id, EventLog())
+
+    def _mark(self, response_id: str, status: ResponseStatus) -> None:
+        """What has ended stays as it ended."""
+        kept = self.response_store.get(response_id)
+        if kept is not None and kept.status in _RUNNING:
+            kept.status = status
+
+
+class Responses:
+    """Serves the routes below /v1/responses; only a model that generates text has one."""
+
+    def __init__(
+        self,
+        client: EngineClient,
+        models: OpenAIServingModels,
+        renderer: OnlineRenderer,
+        args: argparse.Namespace,
+        *,
+        chat: dict[str, Any],
+        tools: dict[str, Any],
+        served: tuple[str, ...],
+        config: EngineConfig,
+        track: Track,
+    ) -> None:
+        """As `Completions`; `track` counts a response in the background as work in flight."""
+        self._served = served
+        known = inspect.signature(OpenAIServingResponses).parameters
+        options = {name: value for name, value in (chat | tools).items() if name in known}
+        self._serving = _Serving(
+            client,
+            models,
+            renderer,
+            enable_prompt_tokens_details=args.enable_prompt_tokens_details,
+            **options,
+        )
+        self._serving.track = track
+        self._serving.enable_store = True
+        # Half for what was said, half for what was answered.
+        bounds: dict[str, Any] = {
+            "largest_bytes": config.responses_bytes // 2,
+            "longest_s": config.responses_kept_s,
+        }
+        self._serving.msg_store = BoundedStore(**bounds)  # type: ignore[assignment]  # a mapping, too
+        self._serving.response_store = BoundedStore(**bounds)  # type: ignore[assignment]
+        self._serving.logs = TTLCache(2 * _MOST_IN_BACKGROUND, config.responses_kept_s)
+
+    async def create(self, body: bytes) -> Answer:
+        """Answer a request to /v1/responses; raises `EngineError`."""
+        data = parse_object(body)
+        data.pop("request_id", None)  # the id is ours: a client's could be somebody else's
+        request = validate(ResponsesRequest, data)
+        if request.max_output_tokens is not None and request.max_output_tokens < 1:
+            # vLLM refuses it, too, by the name that other routes have for it.
+            raise InvalidRequestError(
+                f"max_output_tokens must be at least 1, got {request.max_output_tokens}.",
+                "max_output_tokens",
+            )
+        if request.background and len(self._serving.background_tasks) >= _MOST_IN_BACKGROUND:
+            raise OverloadedError(
+                f"{_MOST_IN_BACKGROUND} responses are being made in the background already."
+            )
+        return await answer(self._created, request, prompt_field="input", served=self._served)
+
+    async def _created(self, request: ResponsesRequest) -> Any:
+        mine: list[Generation] = created.get()
+        found = await self._serving.create_responses(request)
+        if request.background:
+            mine.clear()  # it goes on without whoever asked
+        if isinstance(found, ResponsesResponse):
+            return _body(found)
+        if isinstance(found, ErrorResponse) or request.background:  # whose events are frames
+            return found
+        return _frames(found)
+
+    async def retrieve(self, response_id: str, *, streamed: bool, after: int | None) -> Answer:
+        """A response that was kept, whole or its events; raises `ResponseNotFoundError`."""
+        kept = self._kept(response_id)
+        if not streamed:
+            return Whole(_body(kept))
+        if response_id not in self._serving.logs:
+            raise InvalidRequestError(
+                "Only a response that was created in the background and streamed has events.",
+                "stream",
+            )
+        frames = self._serving.responses_background_stream_generator(response_id, after)
+        return Stream(frames, frames.aclose)
+
+    async def cancel(self, response_id: str) -> Answer:
+        """End a response in the background; raises `EngineError`."""
+        kept = self._kept(response_id)
+        if kept.status not in _RUNNING:
+            raise InvalidRequestError(
+                "Only a response that is being made in the background can be cancelled, and this "
+                f"one is {kept.status}.",
+                "response_id",
+            )
+        kept.status = "cancelled"
+        task = self._serving.background_tasks.get(response_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        return Whole(_body(kept))
+
+    async def delete(self, response_id: str) -> Answer:
+        """Forget a response; raises `ResponseNotFoundError`."""
+        if self._kept(response_id).status in _RUNNING:
+            await self.cancel(response_id)
+        for store in (
+            self._serving.response_store,
+            self._serving.msg_store,
+            self._serving.logs,
+        ):
+            store.pop(response_id, None)
+        gone = {"id": response_id, "object": "response.deleted", "deleted": True}
+        return Whole(orjson.dumps(gone))
+
+    def _kept(self, response_id: str) -> ResponsesResponse:
+        kept = self._serving.response_store.get(response_id)
+        if kept is None:
+            raise ResponseNotFoundError(response_id)
+        return kept
+
+
+def _body(response: ResponsesResponse) -> bytes:
+    return response.model_dump_json(by_alias=True).encode()
+
+
+async def _frames(events: AsyncGenerator[Any, None]) -> AsyncGenerator[str]:
+    """Server-sent events; the last one says so when the answer is not complete."""
+    async with aclosing(events):
+        async for event in events:
+            kind = event.type
+            data = event.model_dump_json(by_alias=True)
+            if kind == _COMPLETED and event.response.status == "incomplete":
+                kind = _INCOMPLETE
+                data = data.replace(f'"type":"{_COMPLETED}"', f'"type":"{_INCOMPLETE}"', 1)
+            yield f"event: {kind}\ndata: {data}\n\n"
