@@ -9,8 +9,8 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from app.about import About
+from app.health import Health
 from engine import Engine
-from profiles.progress import Progress
 
 
 async def get_engine(request: Request) -> Engine:
@@ -27,11 +27,11 @@ async def get_about(request: Request) -> About:
     return about
 
 
-async def get_progress(request: Request) -> Progress:
-    """How far the model's files have come."""
-    progress = request.app.state.progress
-    assert isinstance(progress, Progress)  # create_app has put it there
-    return progress
+async def get_health(request: Request) -> Health:
+    """What probes are told."""
+    health = request.app.state.health
+    assert isinstance(health, Health)  # create_app has put it there
+    return health
 
 
 async def ready_engine(engine: Annotated[Engine, Depends(get_engine)]) -> Engine:
@@ -42,5 +42,5 @@ async def ready_engine(engine: Annotated[Engine, Depends(get_engine)]) -> Engine
 
 AnyEngine = Annotated[Engine, Depends(get_engine)]
 ReadyEngine = Annotated[Engine, Depends(ready_engine)]
-DownloadProgress = Annotated[Progress, Depends(get_progress)]
+ServerHealth = Annotated[Health, Depends(get_health)]
 ServerAbout = Annotated[About, Depends(get_about)]

@@ -5,14 +5,14 @@ from starlette.exceptions import HTTPException
 
 from app.about import About
 from app.errors import on_engine_error, on_http_error
+from app.health import Health
 from app.middleware import stack
 from app.routes import GUARDED, PUBLIC
 from engine import Engine, EngineError
-from profiles.progress import Progress
 
 
-def create_app(engine: Engine, progress: Progress, about: About) -> FastAPI:
-    """The ASGI application in front of `engine`; probes tell the download's `progress`."""
+def create_app(engine: Engine, health: Health, about: About) -> FastAPI:
+    """The ASGI application in front of `engine`."""
     app = FastAPI(
         title="unigate",
         middleware=stack(),
@@ -24,7 +24,7 @@ def create_app(engine: Engine, progress: Progress, about: About) -> FastAPI:
         },
     )
     app.state.engine = engine
-    app.state.progress = progress
+    app.state.health = health
     app.state.about = about
     for router in (*PUBLIC, *GUARDED):
         app.include_router(router)

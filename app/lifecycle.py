@@ -12,12 +12,15 @@ from functools import partial
 from typing import Any, NoReturn
 
 import uvloop
+from starlette.types import ASGIApp
 
 from app.about import About
 from app.compose import Choice, choose, prepare
 from app.credentials import watch_credentials
 from app.exit_codes import ExitCode, code_of
-from app.factory import create_app
+from app.front import Front
+from app.health import Health
+from app.middleware.request_id import RequestId
 from app.observability.metrics import observe_state
 from app.plan import Plan
 from app.server import PortUnusableError, Server, bind
@@ -79,7 +82,9 @@ async def _live(plan: Plan, listener: socket.socket) -> Ending:
     adopt_orphans()
     engine = Engine(StateMachine(_on_state), log_level=plan.resolved.settings.log_level)
     progress, about = Progress(), About()
-    server = Server(create_app(engine, progress, about))
+    health = Health(engine.states, engine.inflight, progress)
+    front = Front(health)
+    server = Server(RequestId(front))
     stop = StopSignals()
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(sockets=[listener]))
     working = asyncio.ensure_future(_work(plan, engine, progress, about))
@@ -88,6 +93,7 @@ async def _live(plan: Plan, listener: socket.socket) -> Ending:
     ends: set[asyncio.Future[Any]] = {serving, working, stopping}
     host, port = listener.getsockname()[:2]
     log.info("http.listening", extra={"host": host, "port": port})
+    front.open(await asyncio.to_thread(_import_app, engine, health, about))
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if working.done():
         ending = await _fail(plan, engine, working.result())
@@ -100,6 +106,12 @@ async def _live(plan: Plan, listener: socket.socket) -> Ending:
     server.should_exit = True
     await asyncio.wait({serving})
     return ending
+
+
+def _import_app(engine: Engine, health: Health, about: About) -> ASGIApp:
+    from app.factory import create_app  # noqa: PLC0415  # `app.front` says why
+
+    return create_app(engine, health, about)
 
 
 async def _work(plan: Plan, engine: Engine, progress: Progress, about: About) -> Ending:

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 
 class PortUnusableError(Exception):
@@ -37,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """A uvicorn server that stops when `should_exit` is set, and never by a signal of its own."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         super().__init__(
             uvicorn.Config(
                 app,

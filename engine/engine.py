@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -209,8 +210,14 @@ class Engine:
 
 def _import_vllm(*, forks: bool) -> None:
     """Import what `_load` needs, which takes seconds."""
-    if forks:
-        from engine.vllm import forkserver  # noqa: PLC0415
+    # The collector would go through a million new objects again and again, and stop the event loop
+    # for up to 0.4 s each time. They stay for good, so it need not look at them later either.
+    gc.disable()
+    from engine.vllm import forkserver, libraries  # noqa: PLC0415  # as in _prepare
 
+    libraries.load()
+    if forks:
         forkserver.use()
     import_module("engine.vllm.model")
+    gc.freeze()
+    gc.enable()

@@ -15,7 +15,10 @@ _MESSAGES_NAME = b"request-id"
 
 
 class RequestId:
-    """The id is put into `scope["state"]["request_id"]`; the engine never learns it."""
+    """Outermost of all, before the application: every answer and every line of the log has the id.
+
+    It is put into `scope["state"]["request_id"]`; the engine never learns it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

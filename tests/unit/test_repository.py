@@ -16,10 +16,12 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 ROUTES = sorted(
-    route.path
-    for router in (*PUBLIC, *GUARDED)
-    for route in router.routes
-    if isinstance(route, APIRoute)
+    {
+        re.sub(r"\{[a-z_:]+\}", "{id}", route.path)
+        for router in (*PUBLIC, *GUARDED)
+        for route in router.routes
+        if isinstance(route, APIRoute)
+    }
 )
 LONGEST_FILE = 400
 
@@ -52,7 +54,7 @@ def test_every_variable_in_the_readme_is_a_setting() -> None:
 
 @pytest.mark.parametrize("path", ROUTES)
 def test_every_route_is_in_the_readme(path: str) -> None:
-    assert f"`{path.replace('{name:path}', '{id}')}`" in README
+    assert f"`{path}`" in README
 
 
 @pytest.mark.parametrize("code", ExitCode, ids=lambda code: code.name)
