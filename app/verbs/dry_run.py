@@ -25,6 +25,7 @@ def print_resolved(plan: Plan) -> None:
         ("host", plan.host, plan.sources["host"]),
         ("port", str(plan.port), plan.sources["port"]),
         ("profile", f"{profile.id} ({profile.name})", _who(choice)),
+        ("gpus", _gpus(choice), "chosen for this machine"),
     ]
     rows += _setting_rows(plan.resolved, {name for name, _, _ in rows} | {"model_profile"})
     rows += [(item.flag, _shown(item), item.source) for item in choice.arguments]
@@ -39,6 +40,13 @@ def _who(choice: Choice) -> str:
     """Who decided the profile."""
     pinned = choice.plan.resolved.sources.get("model_profile", "")
     return pinned if choice.selection.is_pinned else "chosen for this machine"
+
+
+def _gpus(choice: Choice) -> str:
+    """The devices, by the numbers that the driver has for them here."""
+    gpus = {gpu.index: gpu for gpu in choice.situation.hardware.gpus}
+    shown = [f"{index} ({gpus[index].name})" for index in choice.selection.gpu_indices]
+    return ", ".join(shown) or "none: it runs on the CPU"
 
 
 def _shown(argument: Argument) -> str:

@@ -130,6 +130,7 @@ def test_a_dry_run_says_who_decided_each_value(llama_70b: Path) -> None:
     rows = dict(line.split(None, 1) for line in result.stdout.splitlines())
     assert rows["port"] == "9000  [NIM_SERVER_PORT]"
     assert "vllm-h100-fp8-tp8-pp1-latency" in rows["profile"]
+    assert rows["gpus"].count("NVIDIA H100") == 8
     assert rows["--tensor-parallel-size"] == "8  [profile vllm-h100-fp8-tp8-pp1-latency]"
     assert rows["--max-num-seqs"] == "7  [command line]"
     assert TOKEN not in result.stdout
