@@ -1,0 +1,1 @@
+"""Published clients, each in an environment of its own, against one real server."""
