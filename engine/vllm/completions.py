@@ -1,19 +1,16 @@
 """Chat completions and completions, on vLLM's serving classes: models that generate text."""
 
-import argparse
 from typing import Any, TypeVar
 
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.openai.completion.serving import OpenAIServingCompletion
-from vllm.entrypoints.openai.models.serving import OpenAIServingModels
-from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.answer import Answer
 from engine.errors import InvalidRequestError
-from engine.vllm.client import EngineClient
-from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.assembly import Assembly
+from engine.vllm.exchange import parse_object, validate
 from engine.vllm.honest import Honest
 
 Generating = TypeVar("Generating", ChatCompletionRequest, CompletionRequest)
@@ -33,19 +30,9 @@ class _Completion(Honest, OpenAIServingCompletion):
 class Completions:
     """Serves both routes; only a model that generates text has one."""
 
-    def __init__(
-        self,
-        client: EngineClient,
-        models: OpenAIServingModels,
-        renderer: OnlineRenderer,
-        args: argparse.Namespace,
-        *,
-        chat: dict[str, Any],
-        tools: dict[str, Any],
-        served: tuple[str, ...],
-    ) -> None:
-        """`chat` and `tools` are the options that the renderer was made with too."""
-        self._served = served
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        args = assembly.args
         usage: dict[str, Any] = {
             "return_tokens_as_token_ids": args.return_tokens_as_token_ids,
             "enable_prompt_tokens_details": args.enable_prompt_tokens_details,
@@ -53,29 +40,30 @@ class Completions:
             "enable_per_request_metrics": args.enable_per_request_metrics,
         }
         self._chat = _Chat(
-            client,
-            models,
+            assembly.client,
+            assembly.models,
             response_role=args.response_role,
-            online_renderer=renderer,
-            **chat,
-            **tools,
+            online_renderer=assembly.renderer,
+            **assembly.options_of(OpenAIServingChat),
             **usage,
         )
         self._completion = _Completion(
-            client, models, online_renderer=renderer, request_logger=None, **usage
+            assembly.client,
+            assembly.models,
+            online_renderer=assembly.renderer,
+            **assembly.options_of(OpenAIServingCompletion),
+            **usage,
         )
 
     async def chat_completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/chat/completions; raises `EngineError`."""
         request = _parse(ChatCompletionRequest, body)
-        create = self._chat.create_chat_completion
-        return await answer(create, request, prompt_field="messages", served=self._served)
+        return await self._assembly.answer(self._chat.create_chat_completion, request, "messages")
 
     async def completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/completions; raises `EngineError`."""
         request = _parse(CompletionRequest, body)
-        create = self._completion.create_completion
-        return await answer(create, request, prompt_field="prompt", served=self._served)
+        return await self._assembly.answer(self._completion.create_completion, request, "prompt")
 
 
 def _parse(model: type[Generating], body: bytes) -> Generating:

@@ -7,7 +7,6 @@ name), `truncate` and `embedding_type`. vLLM has them under other names, or not 
 from typing import Any
 
 import orjson
-from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.entrypoints.pooling.embed.protocol import (
     EmbeddingChatRequest,
     EmbeddingCompletionRequest,
@@ -21,12 +20,11 @@ from vllm.entrypoints.pooling.utils import (
     encode_pooling_output_float_or_ndarray,
     get_pooling_usage_payload,
 )
-from vllm.renderers.chat_utils import ChatTemplateConfig
 
 from engine.answer import Answer
 from engine.errors import InvalidRequestError, ModelNotFoundError
-from engine.vllm.client import EngineClient
-from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.assembly import Assembly
+from engine.vllm.exchange import parse_object, validate
 from engine.vllm.own_ids import OwnIds
 
 # OpenAI's limit.
@@ -77,17 +75,14 @@ class _Serving(OwnIds, ServingEmbedding):
 class Embeddings:
     """Serves embeddings; only a model that embeds has one."""
 
-    def __init__(
-        self,
-        client: EngineClient,
-        models: OpenAIServingModels,
-        *,
-        template: ChatTemplateConfig,
-        served: tuple[str, ...],
-    ) -> None:
-        self._served = served
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._served = assembly.served
         self._serving = _Serving(  # type: ignore[no-untyped-call]  # vLLM's, untyped
-            client, models, request_logger=None, chat_template_config=template
+            assembly.client,
+            assembly.models,
+            request_logger=None,
+            chat_template_config=assembly.pooling_template(),
         )
 
     async def embed(self, body: bytes) -> Answer:
@@ -135,7 +130,7 @@ class Embeddings:
             request.input = [prompt + str(text) for text in request.input]
 
     async def _ask(self, request: Any, prompt_field: str) -> Answer:
-        return await answer(self._serving, request, prompt_field=prompt_field, served=self._served)
+        return await self._assembly.answer(self._serving, request, prompt_field)
 
 
 def _encode(outputs: list[Any], *, kind: str, as_base64: bool) -> list[Any]:

@@ -4,7 +4,6 @@ from typing import Any
 
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
-from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.entrypoints.scale_out.render.serving import ServingRender
 from vllm.entrypoints.serve.tokenize.protocol import (
     DetokenizeRequest,
@@ -12,11 +11,11 @@ from vllm.entrypoints.serve.tokenize.protocol import (
     TokenizeCompletionRequest,
 )
 from vllm.entrypoints.serve.tokenize.serving import ServingTokenization
-from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.answer import Answer
 from engine.errors import InvalidRequestError
-from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.assembly import Assembly
+from engine.vllm.exchange import parse_object, validate
 from engine.vllm.own_ids import OwnIds
 
 
@@ -31,19 +30,12 @@ class _Render(OwnIds, ServingRender):
 class Inspection:
     """Serves the routes that only look; every model has a tokenizer, so every model has them."""
 
-    def __init__(
-        self,
-        models: OpenAIServingModels,
-        renderer: OnlineRenderer,
-        *,
-        chat: dict[str, Any],
-        served: tuple[str, ...],
-    ) -> None:
-        """`chat` are the options of the chat template that serving gets too."""
-        self._served = served
-        self._vocabulary = renderer.model_config.get_vocab_size()
-        self._tokenization = _Tokenization(models, renderer, **chat)
-        self._render = _Render(models, renderer)
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._vocabulary = assembly.client.model_config.get_vocab_size()
+        options = assembly.options_of(ServingTokenization)
+        self._tokenization = _Tokenization(assembly.models, assembly.renderer, **options)
+        self._render = _Render(assembly.models, assembly.renderer)
 
     async def tokenize(self, body: bytes) -> Answer:
         """Answer a request to /tokenize; raises `EngineError`."""
@@ -76,4 +68,4 @@ class Inspection:
         async def asked(request: Any) -> Any:
             return await create(request, None)
 
-        return await answer(asked, request, prompt_field=prompt_field, served=self._served)
+        return await self._assembly.answer(asked, request, prompt_field)

@@ -1,7 +1,5 @@
 """POST /v1/messages and /v1/messages/count_tokens: Anthropic's dialect, on vLLM's class for it."""
 
-import argparse
-import inspect
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -17,13 +15,11 @@ from vllm.entrypoints.openai.chat_completion.protocol import (
     ChatCompletionRequest,
     ChatCompletionResponse,
 )
-from vllm.entrypoints.openai.models.serving import OpenAIServingModels
-from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.answer import Answer
 from engine.errors import GenerationFailedError, InvalidRequestError
-from engine.vllm.client import EngineClient
-from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.assembly import Assembly
+from engine.vllm.exchange import parse_object, validate
 from engine.vllm.honest import Honest
 from engine.vllm.refusals import FAILED, EndedEarlyError
 
@@ -100,27 +96,17 @@ class _Serving(Honest, AnthropicServingMessages):
 class Messages:
     """Serves both routes; only a model that generates text has one."""
 
-    def __init__(
-        self,
-        client: EngineClient,
-        models: OpenAIServingModels,
-        renderer: OnlineRenderer,
-        args: argparse.Namespace,
-        *,
-        chat: dict[str, Any],
-        tools: dict[str, Any],
-        served: tuple[str, ...],
-    ) -> None:
-        """As `Completions`."""
-        self._served = served
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        args = assembly.args
         self._serving = _Serving(
-            client,
-            models,
+            assembly.client,
+            assembly.models,
             args.response_role,
-            online_renderer=renderer,
+            online_renderer=assembly.renderer,
             enable_prompt_tokens_details=args.enable_prompt_tokens_details,
             disabled_thinking_effort=args.anthropic_disabled_thinking_effort,
-            **_known(chat | tools),
+            **assembly.options_of(AnthropicServingMessages),
         )
 
     async def create(self, body: bytes) -> Answer:
@@ -129,8 +115,7 @@ class Messages:
         if not request.tools and request.tool_choice and request.tool_choice.type in _NEED_TOOLS:
             # vLLM would answer in words, and say that it is a call.
             raise InvalidRequestError(f"tool_choice {request.tool_choice.type!r} needs tools.")
-        create = self._serving.create_messages
-        return await answer(create, request, prompt_field="messages", served=self._served)
+        return await self._assembly.answer(self._serving.create_messages, request, "messages")
 
     async def count_tokens(self, body: bytes) -> Answer:
         """Answer a request to /v1/messages/count_tokens; raises `EngineError`."""
@@ -142,7 +127,7 @@ class Messages:
                 return orjson.dumps({"input_tokens": found.input_tokens})
             return found
 
-        return await answer(count, request, prompt_field="messages", served=self._served)
+        return await self._assembly.answer(count, request, "messages")
 
 
 def _body(message: AnthropicMessagesResponse) -> dict[str, Any]:
@@ -153,12 +138,6 @@ def _body(message: AnthropicMessagesResponse) -> dict[str, Any]:
         "stop_reason": message.stop_reason,
         "stop_sequence": message.stop_sequence,
     }
-
-
-def _known(options: dict[str, Any]) -> dict[str, Any]:
-    """Those that vLLM's class for this dialect takes."""
-    known = inspect.signature(AnthropicServingMessages).parameters
-    return {name: value for name, value in options.items() if name in known}
 
 
 def _is_object(text: str) -> bool:

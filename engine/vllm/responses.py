@@ -1,8 +1,6 @@
 """POST /v1/responses and what belongs to it: OpenAI's newer dialect, on vLLM's class for it."""
 
-import argparse
 import asyncio
-import inspect
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, aclosing
 from typing import Any, NoReturn
@@ -10,11 +8,9 @@ from typing import Any, NoReturn
 import orjson
 from cachetools import TTLCache
 from openai.types.responses import ResponseStatus
-from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.entrypoints.openai.responses.protocol import ResponsesRequest, ResponsesResponse
 from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
-from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.answer import Answer, Stream, Whole
 from engine.config import EngineConfig
@@ -24,8 +20,8 @@ from engine.errors import (
     OverloadedError,
     ResponseNotFoundError,
 )
-from engine.vllm.client import EngineClient
-from engine.vllm.exchange import answer, parse_object, validate
+from engine.vllm.assembly import Assembly
+from engine.vllm.exchange import parse_object, validate
 from engine.vllm.generation import Generation, created
 from engine.vllm.honest import Honest
 from engine.vllm.refusals import translate
@@ -128,29 +124,15 @@ class _Serving(Honest, OpenAIServingResponses):
 class Responses:
     """Serves the routes below /v1/responses; only a model that generates text has one."""
 
-    def __init__(
-        self,
-        client: EngineClient,
-        models: OpenAIServingModels,
-        renderer: OnlineRenderer,
-        args: argparse.Namespace,
-        *,
-        chat: dict[str, Any],
-        tools: dict[str, Any],
-        served: tuple[str, ...],
-        config: EngineConfig,
-        track: Track,
-    ) -> None:
-        """As `Completions`; `track` counts a response in the background as work in flight."""
-        self._served = served
-        known = inspect.signature(OpenAIServingResponses).parameters
-        options = {name: value for name, value in (chat | tools).items() if name in known}
+    def __init__(self, assembly: Assembly, config: EngineConfig, track: Track) -> None:
+        """`track` counts a response in the background as work in flight."""
+        self._assembly = assembly
         self._serving = _Serving(
-            client,
-            models,
-            renderer,
-            enable_prompt_tokens_details=args.enable_prompt_tokens_details,
-            **options,
+            assembly.client,
+            assembly.models,
+            assembly.renderer,
+            enable_prompt_tokens_details=assembly.args.enable_prompt_tokens_details,
+            **assembly.options_of(OpenAIServingResponses),
         )
         self._serving.track = track
         self._serving.enable_store = True
@@ -178,7 +160,7 @@ class Responses:
             raise OverloadedError(
                 f"{_MOST_IN_BACKGROUND} responses are being made in the background already."
             )
-        return await answer(self._created, request, prompt_field="input", served=self._served)
+        return await self._assembly.answer(self._created, request, "input")
 
     async def _created(self, request: ResponsesRequest) -> Any:
         mine: list[Generation] = created.get()

@@ -8,16 +8,12 @@ import argparse
 import time
 from typing import Any, TypeVar
 
-from vllm.entrypoints.launchers.cli_args import resolve_default_chat_template_kwargs
-from vllm.entrypoints.openai.models.protocol import BaseModelPath
-from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.entrypoints.serve.utils.fingerprint import set_default_fingerprint_mode
-from vllm.renderers.chat_utils import ChatTemplateConfig, load_chat_template
-from vllm.renderers.online_renderer import OnlineRenderer
 from vllm.tasks import SupportedTask
 
 from engine.config import EngineConfig
 from engine.errors import ModelNotFoundError, TaskNotSupportedError
+from engine.vllm.assembly import Assembly
 from engine.vllm.client import EngineClient
 from engine.vllm.completions import Completions
 from engine.vllm.embeddings import Embeddings
@@ -43,52 +39,18 @@ class Serving:
         self._created = int(time.time())
         self._max_model_len = client.model_config.max_model_len
         set_default_fingerprint_mode(args.fingerprint_mode, args.fingerprint_value)
-        # The name stands in for the path, which is nobody's business outside.
-        paths = [BaseModelPath(name=name, model_path=name) for name in self._served]
-        models = OpenAIServingModels(engine_client=client, base_model_paths=paths)
-        chat: dict[str, Any] = {
-            "request_logger": None,
-            "chat_template": load_chat_template(args.chat_template),
-            "chat_template_content_format": args.chat_template_content_format,
-            "trust_request_chat_template": args.trust_request_chat_template,
-            "default_chat_template_kwargs": resolve_default_chat_template_kwargs(args),
-        }
-        tools: dict[str, Any] = {
-            "enable_auto_tools": args.enable_auto_tool_choice,
-            "exclude_tools_when_tool_choice_none": args.exclude_tools_when_tool_choice_none,
-            "tool_parser": args.tool_call_parser,
-            "tool_strict_level": args.tool_strict_level,
-            "reasoning_parser": args.structured_outputs_config.reasoning_parser,
-        }
-        renderer = OnlineRenderer(
-            model_config=client.model_config,
-            renderer=client.renderer,
-            trust_request_mm_kwargs=args.trust_request_mm_kwargs,
-            log_error_stack=args.log_error_stack,
-            **chat,
-            **tools,
-        )
-        renderer.warmup()
-        self.inspection = Inspection(models, renderer, chat=chat, served=self._served)
+        assembly = Assembly.of(client, args)
+        self.inspection = Inspection(assembly)
         self._completions: Completions | None = None
         self._messages: Messages | None = None
         self._responses: Responses | None = None
         if "generate" in tasks:
-            parts = (client, models, renderer, args)
-            self._completions = Completions(*parts, chat=chat, tools=tools, served=self._served)
-            self._messages = Messages(*parts, chat=chat, tools=tools, served=self._served)
-            self._responses = Responses(
-                *parts, chat=chat, tools=tools, served=self._served, config=config, track=track
-            )
+            self._completions = Completions(assembly)
+            self._messages = Messages(assembly)
+            self._responses = Responses(assembly, config, track)
         self._embeddings: Embeddings | None = None
         if client.model_config.get_pooling_task(tasks) == "embed":
-            template = ChatTemplateConfig(
-                chat_template=chat["chat_template"],
-                chat_template_content_format=args.chat_template_content_format,
-                trust_request_chat_template=args.trust_request_chat_template,
-                trust_request_mm_kwargs=args.trust_request_mm_kwargs,
-            )
-            self._embeddings = Embeddings(client, models, template=template, served=self._served)
+            self._embeddings = Embeddings(assembly)
 
     @property
     def generates_text(self) -> bool:

@@ -1,0 +1,90 @@
+"""What vLLM's serving classes are made of, and how each request to one of them is answered."""
+
+import argparse
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vllm.entrypoints.launchers.cli_args import resolve_default_chat_template_kwargs
+from vllm.entrypoints.openai.models.protocol import BaseModelPath
+from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+from vllm.renderers.chat_utils import ChatTemplateConfig, load_chat_template
+from vllm.renderers.online_renderer import OnlineRenderer
+
+from engine.answer import Answer
+from engine.vllm.client import EngineClient
+from engine.vllm.exchange import answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """Made once for a loaded model; each route's part takes from it what its class wants."""
+
+    client: EngineClient
+    args: argparse.Namespace
+    models: OpenAIServingModels
+    renderer: OnlineRenderer
+    served: tuple[str, ...]
+    """The model's names; the first is the one answers carry."""
+
+    options: dict[str, Any]
+    """What renderer and serving classes must agree on: chat template, tools, reasoning."""
+
+    @classmethod
+    def of(cls, client: EngineClient, args: argparse.Namespace) -> "Assembly":
+        """Takes a while: the renderer compiles its template."""
+        served = tuple(args.served_model_name)
+        # The name stands in for the path, which is nobody's business outside.
+        paths = [BaseModelPath(name=name, model_path=name) for name in served]
+        options: dict[str, Any] = {
+            "request_logger": None,
+            "chat_template": load_chat_template(args.chat_template),
+            "chat_template_content_format": args.chat_template_content_format,
+            "trust_request_chat_template": args.trust_request_chat_template,
+            "default_chat_template_kwargs": resolve_default_chat_template_kwargs(args),
+            "enable_auto_tools": args.enable_auto_tool_choice,
+            "exclude_tools_when_tool_choice_none": args.exclude_tools_when_tool_choice_none,
+            "tool_parser": args.tool_call_parser,
+            "tool_strict_level": args.tool_strict_level,
+            "reasoning_parser": args.structured_outputs_config.reasoning_parser,
+        }
+        renderer = OnlineRenderer(
+            model_config=client.model_config,
+            renderer=client.renderer,
+            trust_request_mm_kwargs=args.trust_request_mm_kwargs,
+            log_error_stack=args.log_error_stack,
+            **options,
+        )
+        renderer.warmup()
+        return cls(
+            client=client,
+            args=args,
+            models=OpenAIServingModels(engine_client=client, base_model_paths=paths),
+            renderer=renderer,
+            served=served,
+            options=options,
+        )
+
+    def options_of(self, serving: type) -> dict[str, Any]:
+        """The `options` that one of vLLM's classes has parameters for."""
+        known = inspect.signature(serving).parameters
+        return {name: value for name, value in self.options.items() if name in known}
+
+    def pooling_template(self) -> ChatTemplateConfig:
+        """The chat template as vLLM's pooling classes want it."""
+        return ChatTemplateConfig(
+            chat_template=self.options["chat_template"],
+            chat_template_content_format=self.args.chat_template_content_format,
+            trust_request_chat_template=self.args.trust_request_chat_template,
+            trust_request_mm_kwargs=self.args.trust_request_mm_kwargs,
+        )
+
+    async def answer(
+        self, create: Callable[[Any], Awaitable[Any]], request: Any, prompt_field: str
+    ) -> Answer:
+        """Ask `create`, one of vLLM's serving methods, for the answer; raises `EngineError`.
+
+        `prompt_field` is what the dialect calls the field that a prompt too long came in.
+        """
+        return await answer(create, request, prompt_field=prompt_field, served=self.served)
