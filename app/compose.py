@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from app import arguments
 from app.arguments import Argument
 from app.plan import Plan
+from app.settings import Settings
 from engine import EngineConfig
+from engine.limits import Limits
 from profiles.progress import Progress
 from profiles.progress_report import ProgressReport
 from profiles.source import LocalModel, ModelSource, parse_source
@@ -135,8 +137,23 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
         start_timeout_s=settings.start_timeout_s,
         stall_after_s=settings.stall_after_s,
         kill_after_s=settings.kill_after_s,
+        limits=limits(settings),
         responses_bytes=settings.responses_mib << 20,
         responses_kept_s=settings.responses_kept_s,
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """How much one request may ask for."""
+    return Limits(
+        messages=settings.max_messages,
+        inputs=settings.max_inputs,
+        n=settings.max_n,
+        stop=settings.max_stop,
+        tools=settings.max_tools,
+        schema_bytes=settings.max_schema_kib << 10,
+        schema_depth=settings.max_schema_depth,
+        max_tokens=settings.max_tokens,
     )
 
 

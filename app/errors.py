@@ -30,6 +30,10 @@ class UnsupportedMediaTypeError(InvalidRequestError):
     """The body is not declared as JSON."""
 
 
+class RequestTooLargeError(InvalidRequestError):
+    """The body has more bytes than are read."""
+
+
 class RouteNotFoundError(EngineError):
     """There is no such route."""
 
@@ -53,6 +57,10 @@ RULES: dict[type[EngineError], Rule] = {
     ContextLengthError: Rule(HTTPStatus.BAD_REQUEST, _INVALID, "context_length_exceeded"),
     UnsupportedMediaTypeError: Rule(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _INVALID, "unsupported_media_type"
+    ),
+    # What is left of the body is not read.
+    RequestTooLargeError: Rule(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _INVALID, "request_too_large", closes=True
     ),
     ModelNotFoundError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "model_not_found"),
     ResponseNotFoundError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "response_not_found"),

@@ -11,11 +11,11 @@ from app.routes import GUARDED, PUBLIC
 from engine import Engine, EngineError
 
 
-def create_app(engine: Engine, health: Health, about: About) -> FastAPI:
+def create_app(engine: Engine, health: Health, about: About, largest_body_bytes: int) -> FastAPI:
     """The ASGI application in front of `engine`."""
     app = FastAPI(
         title="unigate",
-        middleware=stack(),
+        middleware=stack(largest_body_bytes),
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers={

@@ -93,7 +93,8 @@ async def _live(plan: Plan, listener: socket.socket) -> Ending:
     ends: set[asyncio.Future[Any]] = {serving, working, stopping}
     host, port = listener.getsockname()[:2]
     log.info("http.listening", extra={"host": host, "port": port})
-    front.open(await asyncio.to_thread(_import_app, engine, health, about))
+    largest = plan.resolved.settings.max_body_size
+    front.open(await asyncio.to_thread(_import_app, engine, health, about, largest))
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if working.done():
         ending = await _fail(plan, engine, working.result())
@@ -108,10 +109,10 @@ async def _live(plan: Plan, listener: socket.socket) -> Ending:
     return ending
 
 
-def _import_app(engine: Engine, health: Health, about: About) -> ASGIApp:
+def _import_app(engine: Engine, health: Health, about: About, largest_body_bytes: int) -> ASGIApp:
     from app.factory import create_app  # noqa: PLC0415  # `app.front` says why
 
-    return create_app(engine, health, about)
+    return create_app(engine, health, about, largest_body_bytes)
 
 
 async def _work(plan: Plan, engine: Engine, progress: Progress, about: About) -> Ending:

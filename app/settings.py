@@ -5,6 +5,7 @@ The table in README.md and the test that compares it are made from `Settings`.
 
 import difflib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from app.nim_variables import NOT_SUPPORTED, TOLERATED
 from profiles.access import Access
 
 _PREFIXES = ("NIM_", "UNIGATE_")
+# https://nginx.org/en/docs/syntax.html
+_SIZE = re.compile(r"(\d+)([kmg]?)")
+_SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30}
 
 
 class BadSettingsError(Exception):
@@ -155,6 +159,39 @@ class Settings(BaseModel):
         120.0, "UNIGATE_KILL_AFTER_S", gt=0,
         description="Time from the start of a stall after which the process ends.",
     )  # fmt: skip
+    max_body_size: int = _setting(
+        50 << 20, "NIM_PROXY_CLIENT_MAX_BODY_SIZE", ge=0,
+        description="Largest body of a request in bytes, or as nginx has it: `500m`, `1g`, 0 for "
+        "any size.",
+    )  # fmt: skip
+    max_messages: int = _setting(
+        4096, "UNIGATE_MAX_MESSAGES", gt=0,
+        description="Most messages of a chat, or items of a response's input.",
+    )  # fmt: skip
+    max_inputs: int = _setting(
+        2048, "UNIGATE_MAX_INPUTS", gt=0,
+        description="Most prompts or texts of one request, times the answers to each.",
+    )  # fmt: skip
+    max_n: int = _setting(128, "UNIGATE_MAX_N", gt=0, description="Most answers to one prompt.")
+    max_stop: int = _setting(
+        32, "UNIGATE_MAX_STOP", gt=0, description="Most stop strings of a request."
+    )
+    max_tools: int = _setting(
+        256, "UNIGATE_MAX_TOOLS", gt=0, description="Most tools of a request."
+    )
+    max_schema_kib: int = _setting(
+        256, "UNIGATE_MAX_SCHEMA_KIB", gt=0,
+        description="Largest JSON schema, grammar or regular expression of a request.",
+    )  # fmt: skip
+    max_schema_depth: int = _setting(
+        64, "UNIGATE_MAX_SCHEMA_DEPTH", gt=0, le=250,  # orjson writes no deeper
+        description="How deep such a schema may be nested, in brackets.",
+    )  # fmt: skip
+    max_tokens: int | None = _setting(
+        None, "UNIGATE_MAX_TOKENS", gt=0,
+        description="Most tokens of an answer that a request may ask for; the context's end "
+        "without it.",
+    )  # fmt: skip
     responses_mib: int = _setting(
         256, "UNIGATE_RESPONSES_MIB", ge=0,
         description="Memory for the responses of `/v1/responses` that are kept for later.",
@@ -184,6 +221,12 @@ class Settings(BaseModel):
     def _levels_in_any_case(cls, value: object) -> object:
         level = str(value).upper()
         return {"TRACE": "DEBUG", "DEFAULT": "INFO"}.get(level, level)
+
+    @field_validator("max_body_size", mode="before")
+    @classmethod
+    def _sizes_as_nginx_has_them(cls, value: object) -> object:
+        found = _SIZE.fullmatch(str(value).strip().lower())
+        return int(found[1]) << _SHIFTS[found[2]] if found else value
 
     @property
     def hub_caches(self) -> tuple[Path, ...]:

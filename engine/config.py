@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from engine.limits import Limits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
@@ -15,6 +17,9 @@ class EngineConfig:
 
     arguments: tuple[str, ...]
     """Engine arguments as vLLM's command line takes them, without model and names."""
+
+    limits: Limits
+    """How much one request may ask for."""
 
     visible_devices: str | None = None
     """CUDA_VISIBLE_DEVICES for the engine; None leaves the user's."""

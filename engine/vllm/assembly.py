@@ -13,8 +13,9 @@ from vllm.renderers.chat_utils import ChatTemplateConfig, load_chat_template
 from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.answer import Answer
+from engine.limits import Limits
 from engine.vllm.client import EngineClient
-from engine.vllm.exchange import answer
+from engine.vllm.exchange import answer, parse_object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Assembly:
 
     client: EngineClient
     args: argparse.Namespace
+    limits: Limits
     models: OpenAIServingModels
     renderer: OnlineRenderer
     served: tuple[str, ...]
@@ -32,7 +34,7 @@ class Assembly:
     """What renderer and serving classes must agree on: chat template, tools, reasoning."""
 
     @classmethod
-    def of(cls, client: EngineClient, args: argparse.Namespace) -> "Assembly":
+    def of(cls, client: EngineClient, args: argparse.Namespace, limits: Limits) -> "Assembly":
         """Takes a while: the renderer compiles its template."""
         served = tuple(args.served_model_name)
         # The name stands in for the path, which is nobody's business outside.
@@ -60,6 +62,7 @@ class Assembly:
         return cls(
             client=client,
             args=args,
+            limits=limits,
             models=OpenAIServingModels(engine_client=client, base_model_paths=paths),
             renderer=renderer,
             served=served,
@@ -79,6 +82,12 @@ class Assembly:
             trust_request_chat_template=self.args.trust_request_chat_template,
             trust_request_mm_kwargs=self.args.trust_request_mm_kwargs,
         )
+
+    def read(self, body: bytes) -> dict[str, Any]:
+        """The JSON object in a body, if it asks for no more than it may; raises `EngineError`."""
+        request = parse_object(body)
+        self.limits.check(request)
+        return request
 
     async def answer(
         self, create: Callable[[Any], Awaitable[Any]], request: Any, prompt_field: str

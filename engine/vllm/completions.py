@@ -9,14 +9,12 @@ from vllm.entrypoints.openai.completion.serving import OpenAIServingCompletion
 
 from engine.answer import Answer
 from engine.errors import InvalidRequestError
+from engine.foreign_fields import translate_fields
 from engine.vllm.assembly import Assembly
-from engine.vllm.exchange import parse_object, validate
+from engine.vllm.exchange import validate
 from engine.vllm.honest import Honest
 
 Generating = TypeVar("Generating", ChatCompletionRequest, CompletionRequest)
-
-# OpenAI's own limit. vLLM's is 16384, each with a copy of the request before anything is refused.
-_LARGEST_N = 128
 
 
 class _Chat(Honest, OpenAIServingChat):
@@ -57,20 +55,21 @@ class Completions:
 
     async def chat_completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/chat/completions; raises `EngineError`."""
-        request = _parse(ChatCompletionRequest, body)
+        request = self._parse(ChatCompletionRequest, body)
         return await self._assembly.answer(self._chat.create_chat_completion, request, "messages")
 
     async def completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/completions; raises `EngineError`."""
-        request = _parse(CompletionRequest, body)
+        request = self._parse(CompletionRequest, body)
         return await self._assembly.answer(self._completion.create_completion, request, "prompt")
 
-
-def _parse(model: type[Generating], body: bytes) -> Generating:
-    request = validate(model, parse_object(body))
-    # vLLM refuses these too, but without naming the field.
-    if request.n is not None and not 1 <= request.n <= _LARGEST_N:
-        raise InvalidRequestError(f"n must be from 1 to {_LARGEST_N}, got {request.n}.", "n")
-    if "" in (request.stop or []) or request.stop == "":
-        raise InvalidRequestError("stop must not contain an empty string.", "stop")
-    return request
+    def _parse(self, model: type[Generating], body: bytes) -> Generating:
+        data = self._assembly.read(body)
+        translate_fields(data)
+        request = validate(model, data)
+        # vLLM refuses these too, but without naming the field.
+        if request.n is not None and request.n < 1:
+            raise InvalidRequestError(f"n must be at least 1, got {request.n}.", "n")
+        if "" in (request.stop or []) or request.stop == "":
+            raise InvalidRequestError("stop must not contain an empty string.", "stop")
+        return request

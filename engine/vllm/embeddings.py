@@ -24,11 +24,9 @@ from vllm.entrypoints.pooling.utils import (
 from engine.answer import Answer
 from engine.errors import InvalidRequestError, ModelNotFoundError
 from engine.vllm.assembly import Assembly
-from engine.vllm.exchange import parse_object, validate
+from engine.vllm.exchange import validate
 from engine.vllm.own_ids import OwnIds
 
-# OpenAI's limit.
-_MOST_INPUTS = 2048
 _SUFFIXES = {"-query": "query", "-passage": "passage"}
 # NIM's word → the names that models' own configurations have for it.
 _PROMPTS = {
@@ -87,7 +85,7 @@ class Embeddings:
 
     async def embed(self, body: bytes) -> Answer:
         """Answer a request to /v1/embeddings; raises `EngineError`."""
-        data = parse_object(body)
+        data = self._assembly.read(body)
         input_type = self._input_type(data)
         _check_choice(data, "encoding_format", _FORMATS)
         _check_choice(data, "embedding_type", _TYPES)
@@ -113,14 +111,9 @@ class Embeddings:
         raise ModelNotFoundError(str(model), self._served)
 
     def _prepare(self, request: EmbeddingCompletionRequest, input_type: str | None) -> None:
-        """Check how many inputs there are, and put the model's prompt before each."""
+        """Put the model's prompt before each input, if there is one."""
         if not request.input:
             raise InvalidRequestError("input must not be empty.", "input")
-        is_one = isinstance(request.input, str) or isinstance(request.input[0], int)
-        if not is_one and len(request.input) > _MOST_INPUTS:
-            raise InvalidRequestError(
-                f"input takes up to {_MOST_INPUTS} texts, got {len(request.input)}.", "input"
-            )
         prompt = self._serving.prompt_for(input_type) if input_type else ""
         if not prompt:
             return

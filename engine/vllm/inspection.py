@@ -14,8 +14,9 @@ from vllm.entrypoints.serve.tokenize.serving import ServingTokenization
 
 from engine.answer import Answer
 from engine.errors import InvalidRequestError
+from engine.foreign_fields import translate_fields
 from engine.vllm.assembly import Assembly
-from engine.vllm.exchange import parse_object, validate
+from engine.vllm.exchange import validate
 from engine.vllm.own_ids import OwnIds
 
 
@@ -39,7 +40,7 @@ class Inspection:
 
     async def tokenize(self, body: bytes) -> Answer:
         """Answer a request to /tokenize; raises `EngineError`."""
-        data = parse_object(body)
+        data = self._assembly.read(body)
         is_chat = "messages" in data
         request = validate(TokenizeChatRequest if is_chat else TokenizeCompletionRequest, data)
         return await self._ask(
@@ -48,7 +49,7 @@ class Inspection:
 
     async def detokenize(self, body: bytes) -> Answer:
         """Answer a request to /detokenize; raises `EngineError`."""
-        request = validate(DetokenizeRequest, parse_object(body))
+        request = validate(DetokenizeRequest, self._assembly.read(body))
         # vLLM leaves out what it does not know.
         if any(token >= self._vocabulary for token in request.tokens):
             raise InvalidRequestError(f"tokens must be below {self._vocabulary}.", "tokens")
@@ -56,13 +57,18 @@ class Inspection:
 
     async def render_chat(self, body: bytes) -> Answer:
         """Answer a request to /v1/chat/completions/render; raises `EngineError`."""
-        request = validate(ChatCompletionRequest, parse_object(body))
+        request = validate(ChatCompletionRequest, self._read_generating(body))
         return await self._ask(self._render.render_chat_request, request, "messages")
 
     async def render_completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/completions/render; raises `EngineError`."""
-        request = validate(CompletionRequest, parse_object(body))
+        request = validate(CompletionRequest, self._read_generating(body))
         return await self._ask(self._render.render_completion_request, request, "prompt")
+
+    def _read_generating(self, body: bytes) -> dict[str, Any]:
+        data = self._assembly.read(body)
+        translate_fields(data)
+        return data
 
     async def _ask(self, create: Any, request: Any, prompt_field: str) -> Answer:
         async def asked(request: Any) -> Any:

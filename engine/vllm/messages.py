@@ -19,7 +19,7 @@ from vllm.entrypoints.openai.chat_completion.protocol import (
 from engine.answer import Answer
 from engine.errors import GenerationFailedError, InvalidRequestError
 from engine.vllm.assembly import Assembly
-from engine.vllm.exchange import parse_object, validate
+from engine.vllm.exchange import validate
 from engine.vllm.honest import Honest
 from engine.vllm.refusals import FAILED, EndedEarlyError
 
@@ -111,7 +111,7 @@ class Messages:
 
     async def create(self, body: bytes) -> Answer:
         """Answer a request to /v1/messages; raises `EngineError`."""
-        request = validate(AnthropicMessagesRequest, parse_object(body))
+        request = validate(AnthropicMessagesRequest, self._assembly.read(body))
         if not request.tools and request.tool_choice and request.tool_choice.type in _NEED_TOOLS:
             # vLLM would answer in words, and say that it is a call.
             raise InvalidRequestError(f"tool_choice {request.tool_choice.type!r} needs tools.")
@@ -119,7 +119,7 @@ class Messages:
 
     async def count_tokens(self, body: bytes) -> Answer:
         """Answer a request to /v1/messages/count_tokens; raises `EngineError`."""
-        request = validate(AnthropicCountTokensRequest, parse_object(body))
+        request = validate(AnthropicCountTokensRequest, self._assembly.read(body))
 
         async def count(request: AnthropicCountTokensRequest) -> Any:
             found = await self._serving.count_tokens(request)

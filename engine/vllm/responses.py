@@ -21,7 +21,7 @@ from engine.errors import (
     ResponseNotFoundError,
 )
 from engine.vllm.assembly import Assembly
-from engine.vllm.exchange import parse_object, validate
+from engine.vllm.exchange import validate
 from engine.vllm.generation import Generation, created
 from engine.vllm.honest import Honest
 from engine.vllm.refusals import translate
@@ -147,7 +147,7 @@ class Responses:
 
     async def create(self, body: bytes) -> Answer:
         """Answer a request to /v1/responses; raises `EngineError`."""
-        data = parse_object(body)
+        data = self._assembly.read(body)
         data.pop("request_id", None)  # the id is ours: a client's could be somebody else's
         request = validate(ResponsesRequest, data)
         if request.max_output_tokens is not None and request.max_output_tokens < 1:

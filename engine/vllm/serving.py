@@ -39,7 +39,7 @@ class Serving:
         self._created = int(time.time())
         self._max_model_len = client.model_config.max_model_len
         set_default_fingerprint_mode(args.fingerprint_mode, args.fingerprint_value)
-        assembly = Assembly.of(client, args)
+        assembly = Assembly.of(client, args, config.limits)
         self.inspection = Inspection(assembly)
         self._completions: Completions | None = None
         self._messages: Messages | None = None

@@ -7,6 +7,7 @@ import pytest
 from engine.config import EngineConfig
 from engine.errors import EngineArgumentsError
 from engine.vllm.arguments import engine_arguments, parse
+from tests.support.limits import DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,9 @@ from engine.vllm.arguments import engine_arguments, parse
     ids=str,
 )
 def test_a_bad_argument_is_named(demo: Path, arguments: list[str], sentence: str) -> None:
-    config = EngineConfig(model=str(demo), served_names=("m",), arguments=tuple(arguments))
+    config = EngineConfig(
+        model=str(demo), served_names=("m",), arguments=tuple(arguments), limits=DEFAULTS
+    )
     with pytest.raises(EngineArgumentsError, match=sentence) as caught:
         engine_arguments(parse(config))
     assert "secret-of-mine" not in str(caught.value)

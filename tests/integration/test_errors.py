@@ -1,5 +1,7 @@
 """Every way to be refused, and that nobody sees a traceback or a path."""
 
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -37,6 +39,31 @@ def test_a_body_that_is_not_declared_as_json_is_refused(server: Server, path: st
     assert_error(response, 415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize("path", [path for path in POSTS if path != "/v1/embeddings"])
+def test_a_body_too_large_is_refused_before_it_is_sent(server: Server, path: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: {10**12}\r\n\r\n{{".encode())
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"request_too_large" in answer
+
+
+def test_a_body_without_a_length_is_refused_when_it_has_become_too_large(server: Server) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1 << 20
+            yield b" " * (1 << 20)
+
+    headers = {"content-type": "application/json"}
+    response = httpx.post(server.url + CHAT, content=endless(), headers=headers, timeout=60)
+    assert_error(response, 413, "request_too_large")
+    assert sent < 60 << 20
+
+
 def test_a_route_for_another_kind_of_model_says_which(server: Server) -> None:
     error = assert_error(server.post("/v1/embeddings", {"input": "x"}), 404, "task_not_supported")
     assert "embedding model" in error["message"]
@@ -70,6 +97,10 @@ def test_a_route_for_another_kind_of_model_says_which(server: Server) -> None:
         ({"tool_choice": "required"}, None),
         ({"response_format": {"type": "json_schema"}}, None),
         ({"chat_template": "{{ messages }}"}, None),
+        ({"messages": HELLO["messages"] * 5000}, "messages"),
+        ({"nvext": {"guided_thing": 1}}, "nvext.guided_thing"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"structured_outputs": {"json": "[" * 10**5}}, "structured_outputs.json"),
     ],
     ids=str,
 )

@@ -118,3 +118,24 @@ def test_vllms_metrics_and_ours_are_in_one_place(server: Server) -> None:
     text = server.get("/v1/metrics").text
     assert "\nunigate_state 5.0\n" in text
     assert "vllm:num_requests_running" in text
+
+
+CHOICE = ["aardvark", "zebra"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"structured_outputs": {"choice": CHOICE}},
+        {"guided_choice": CHOICE},
+        {"nvext": {"guided_choice": CHOICE}},
+    ],
+    ids=["vllm", "older-vllm", "nim-1"],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+def test_a_guided_answer_is_one_of_the_choices_however_it_is_asked_for(
+    server: Server, path: str, fields: dict[str, object]
+) -> None:
+    body = {"messages": MESSAGES, "prompt": "A", "max_tokens": 20, **fields}
+    (choice,) = server.post(path, body).json()["choices"]
+    assert (choice.get("text") or choice["message"]["content"]) in CHOICE

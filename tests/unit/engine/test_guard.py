@@ -4,6 +4,7 @@ import asyncio
 
 from engine.config import EngineConfig
 from engine.guard import Guard
+from tests.support.limits import DEFAULTS
 
 STALL_AFTER_S = 0.4
 
@@ -34,7 +35,11 @@ def test_a_pulse_ends_a_stall_at_once() -> None:
                 stalled.set()
 
         config = EngineConfig(
-            model="", served_names=("m",), arguments=(), stall_after_s=STALL_AFTER_S
+            model="",
+            served_names=("m",),
+            arguments=(),
+            limits=DEFAULTS,
+            stall_after_s=STALL_AFTER_S,
         )
         guard = Guard(Silent(), config, follow)
         watching = asyncio.ensure_future(guard.watch())
