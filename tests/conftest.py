@@ -4,10 +4,14 @@ import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.server import Server
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 CONFIGS = Path(__file__).parent / "data" / "configs"
 DEMO = Path(__file__).parents[1] / "deploy" / "demo" / "unigate-demo"
@@ -42,6 +46,14 @@ def server(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) ->
     with Server(str(demo), "--max-num-seqs", "4", log=log, slow=slow) as running:
         running.wait_until_ready()
         yield running
+
+
+@pytest.fixture
+def client(server: Server) -> "OpenAI":
+    """OpenAI's SDK, unmodified, that asks once."""
+    from openai import OpenAI  # noqa: PLC0415  # half a second that unit tests need not wait for
+
+    return OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from engine.answer import Answer, Stream, Whole
 from engine.config import EngineConfig
 from engine.errors import (
     ContextLengthError,
+    EngineError,
     InvalidRequestError,
     OverloadedError,
     ResponseNotFoundError,
@@ -82,11 +83,11 @@ class _Serving(Honest, OpenAIServingResponses):
             self._mark(request.request_id, "in_progress")
             try:
                 found = await self.responses_full_generator(request, *arguments, **options)
-            except Exception as error:  # noqa: BLE001  # nobody waits for it; the status tells
-                translate(error, "input")
-                found = None
-            if not isinstance(found, ResponsesResponse):
-                self._mark(request.request_id, "failed")
+            except Exception as error:  # noqa: BLE001  # told to whoever asks for the response
+                self._fail(request.request_id, translate(error, "input"))
+            else:
+                if isinstance(found, ErrorResponse):
+                    self._fail(request.request_id, InvalidRequestError(found.error.message))
 
     async def _run_background_request_stream(
         self, request: ResponsesRequest, *arguments: Any, **options: Any
@@ -99,8 +100,9 @@ class _Serving(Honest, OpenAIServingResponses):
                 async for frame in _frames(events):
                     await log.append(frame)
             except Exception as error:  # noqa: BLE001  # told to whoever reads the events
-                self._mark(request.request_id, "failed")
-                await log.end(translate(error, "input"))
+                failure = translate(error, "input")
+                self._fail(request.request_id, failure)
+                await log.end(failure)
             finally:
                 await log.end()
 
@@ -113,6 +115,15 @@ class _Serving(Honest, OpenAIServingResponses):
     def log(self, response_id: str) -> EventLog:
         """The events of a response in the background; empty if it has none yet."""
         return self.logs.setdefault(response_id, EventLog())
+
+    def _fail(self, response_id: str, error: EngineError) -> None:
+        self._mark(response_id, "failed")
+        kept = self.response_store.get(response_id)
+        if kept is not None and kept.status == "failed":
+            # https://platform.openai.com/docs/api-reference/responses/object, which vLLM's lacks.
+            is_theirs = isinstance(error, InvalidRequestError)
+            code = "invalid_prompt" if is_theirs else "server_error"
+            kept.error = {"code": code, "message": str(error)}  # type: ignore[attr-defined]  # extra
 
     def _mark(self, response_id: str, status: ResponseStatus) -> None:
         """What has ended stays as it ended."""

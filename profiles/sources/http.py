@@ -5,9 +5,7 @@ compares no checksums, so the hub's files come through here as well.
 """
 
 import functools
-import itertools
 import ssl
-import time
 from collections.abc import Generator, Mapping
 from typing import Any
 
@@ -16,7 +14,7 @@ import httpx
 from profiles.errors import Cause, SourceError
 from profiles.redaction import redact, sentence
 from profiles.sources.remote import InterruptedTransferError, RemoteFile
-from profiles.sources.retry import RETRYABLE, asked_s, wait_s
+from profiles.sources.retry import RETRYABLE, asked_s, patiently
 
 # One request asks for no more: a signed address lives for an hour or so, and CDNs refuse to give
 # more than 50 GB at once (huggingface_hub's MAX_HTTP_DOWNLOAD_SIZE).
@@ -77,16 +75,19 @@ class HttpClient:
         self, url: str, params: Mapping[str, Any] | None, headers: Mapping[str, str]
     ) -> httpx.Response:
         """The first answer that is not "later"; the last one if there is none."""
-        for attempt in itertools.count(1):
-            try:
-                answer = self._client.get(url, params=params, headers=headers)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise unreachable(self._name, error) from None
-            pause_s = wait_s(answer.status_code, answer.headers.get("retry-after"), attempt)
-            if pause_s is None:
-                return answer
-            time.sleep(pause_s)
-        raise AssertionError  # for the type checker, which does not know that count has no end
+
+        def ask() -> httpx.Response:
+            answer = self._client.get(url, params=params, headers=headers)
+            if answer.status_code in RETRYABLE:
+                answer.raise_for_status()
+            return answer
+
+        try:
+            return patiently(ask)
+        except httpx.HTTPStatusError as error:
+            return error.response
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise unreachable(self._name, error) from None
 
     def size(self, url: str) -> int:
         """A file's length, for listings without one."""

@@ -1,7 +1,5 @@
 """Models of a Hugging Face hub: its own client asks and lists, the bytes come by HTTP ranges."""
 
-import itertools
-import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import TypeVar
@@ -25,7 +23,7 @@ from profiles.redaction import sentence
 from profiles.source import HubModel
 from profiles.sources.http import HttpClient, Refusal
 from profiles.sources.remote import Listing, RemoteFile
-from profiles.sources.retry import wait_s
+from profiles.sources.retry import patiently
 from profiles.sources.selection import choose
 
 _T = TypeVar("_T")
@@ -107,7 +105,7 @@ class HubRemote:
 
     def _named(self, call: Callable[[], _T]) -> _T:
         try:
-            return _patiently(call)
+            return patiently(call)
         except HFValidationError as error:
             raise SourceError(
                 f"hf://{self._source.repository} is not a name a hub can have: {sentence(error)}",
@@ -170,20 +168,6 @@ class HubRemote:
 
     def _is_bad_token(self, said: str, status: int) -> bool:
         return status == _UNAUTHORIZED and "invalid" in said.lower()
-
-
-def _patiently(call: Callable[[], _T]) -> _T:
-    """Call again for as long as the hub says "later"; its client does not by itself."""
-    for attempt in itertools.count(1):
-        try:
-            return call()
-        except HfHubHTTPError as error:
-            answer = error.response
-            pause_s = wait_s(answer.status_code, answer.headers.get("retry-after"), attempt)
-            if pause_s is None:
-                raise
-            time.sleep(pause_s)
-    raise AssertionError  # for the type checker, which does not know that count has no end
 
 
 def _logged_in() -> str | None:

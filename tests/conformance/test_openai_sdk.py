@@ -6,28 +6,11 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.support.server import Server
+from tests.support.weather import CHAT_TOOL
 
 MODEL = "unigate-demo"
 # Any: plain dicts, as users write them, where the SDK declares unions of its own types.
 QUESTION: Any = {"role": "user", "content": "What is unigate?"}
-WEATHER: Any = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Get the current weather in a city",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
-        },
-    },
-}
-
-
-@pytest.fixture
-def client(server: Server) -> OpenAI:
-    return OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
 
 
 def test_a_whole_answer(client: OpenAI) -> None:
@@ -65,7 +48,7 @@ def test_a_completion(client: OpenAI) -> None:
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_a_tool_call(client: OpenAI, streamed: bool) -> None:
     messages: Any = [{"role": "user", "content": "What is the weather in Reykjavik?"}]
-    options: Any = {"model": MODEL, "messages": messages, "tools": [WEATHER], "temperature": 0}
+    options: Any = {"model": MODEL, "messages": messages, "tools": [CHAT_TOOL], "temperature": 0}
     if streamed:
         name, arguments = "", ""
         for chunk in client.chat.completions.create(**options, stream=True):

@@ -110,8 +110,11 @@ def test_what_does_not_finish_in_time_is_ended_with_an_error(
         server.wait_until_ready()
         reader = Reader(server, tmp_path / "stream", max_tokens=15_000)
         reader.wait_until_begun()
+        unattended = {"input": "Tell me a long story.", "ignore_eos": True, "background": True}
+        assert server.post("/v1/responses", unattended).json()["status"] == "queued"
         server.signal(signal.SIGTERM)
         assert server.wait_for_exit(within_s=20) == 0
+        assert "engine.drain_timeout requests=2" in server.log
         events = reader.events()
         assert_error_body(events[-1], "engine_draining")
         assert DONE not in events

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.errors import assert_error
 from tests.support.server import Server
+from tests.support.weather import MESSAGES_TOOL
 
 PATH = "/v1/messages"
 BODY: dict[str, Any] = {
@@ -17,18 +18,9 @@ BODY: dict[str, Any] = {
     "temperature": 0,
     "messages": [{"role": "user", "content": "What is unigate?"}],
 }
-WEATHER: dict[str, Any] = {
-    "name": "get_weather",
-    "description": "Get the current weather in a city",
-    "input_schema": {
-        "type": "object",
-        "properties": {"city": {"type": "string"}},
-        "required": ["city"],
-    },
-}
 CALL = {
     **BODY,
-    "tools": [WEATHER],
+    "tools": [MESSAGES_TOOL],
     "messages": [{"role": "user", "content": "What is the weather in Paris?"}],
 }
 
@@ -188,7 +180,7 @@ def test_tokens_are_counted_as_the_message_will_count_them(server: Server) -> No
         {"tools": [{"name": "x"}]},
         {"tool_choice": {"type": "tool"}},
         {"tool_choice": {"type": "tool", "name": "nobody"}},
-        {"tool_choice": {"type": "tool", "name": "nobody"}, "tools": [WEATHER]},
+        {"tool_choice": {"type": "tool", "name": "nobody"}, "tools": [MESSAGES_TOOL]},
         {"tool_choice": {"type": "any"}},
         {"thinking": {"type": "enabled", "budget_tokens": 5}},
     ],

@@ -11,6 +11,7 @@ from openai import OpenAI
 from tests.support.errors import assert_error
 from tests.support.server import Server
 from tests.support.wait import wait_until
+from tests.support.weather import RESPONSES_TOOL
 
 MODEL = "unigate-demo"
 PATH = "/v1/responses"
@@ -20,21 +21,6 @@ LONG: dict[str, Any] = {
     "input": "Tell me a long story.",
     "extra_body": {"ignore_eos": True},
 }
-WEATHER: Any = {
-    "type": "function",
-    "name": "get_weather",
-    "description": "Get the current weather in a city",
-    "parameters": {
-        "type": "object",
-        "properties": {"city": {"type": "string"}},
-        "required": ["city"],
-    },
-}
-
-
-@pytest.fixture
-def client(server: Server) -> OpenAI:
-    return OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
 
 
 def test_a_response_is_kept_and_can_be_forgotten(client: OpenAI) -> None:
@@ -89,7 +75,7 @@ def test_a_response_goes_on_from_the_one_before(client: OpenAI) -> None:
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_a_tool_is_called(client: OpenAI, streamed: bool) -> None:
-    ask: Any = {**ASK, "input": "What is the weather in Paris?", "tools": [WEATHER]}
+    ask: Any = {**ASK, "input": "What is the weather in Paris?", "tools": [RESPONSES_TOOL]}
     if streamed:
         with client.responses.stream(**ask) as stream:
             parts = [
