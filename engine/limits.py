@@ -12,6 +12,12 @@ import orjson
 
 from engine.errors import InvalidRequestError
 
+# Lists of texts, one of which each is an input of the engine.
+_INPUTS = (
+    "input", "prompt", "passages",
+    "queries", "documents", "items", "text_1", "text_2", "data_1", "data_2",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -51,8 +57,7 @@ class Limits:
     def _check_lists(self, request: Mapping[str, Any]) -> None:
         for field, most, setting in (
             ("messages", self.messages, "UNIGATE_MAX_MESSAGES"),
-            ("input", self.inputs, "UNIGATE_MAX_INPUTS"),
-            ("prompt", self.inputs, "UNIGATE_MAX_INPUTS"),
+            *((field, self.inputs, "UNIGATE_MAX_INPUTS") for field in _INPUTS),
             ("stop", self.stop, "UNIGATE_MAX_STOP"),
             ("stop_sequences", self.stop, "UNIGATE_MAX_STOP"),
             ("tools", self.tools, "UNIGATE_MAX_TOOLS"),

@@ -80,6 +80,30 @@ def embedding_server(
         yield running
 
 
+@pytest.fixture(scope="session")
+def cross_encoder(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a small reranker."""
+    # Of all tests only a few need torch, which takes seconds to import.
+    from tests.support.cross_encoder import make_cross_encoder  # noqa: PLC0415
+
+    place = tmp_path_factory.mktemp("models") / "tiny-reranker"
+    make_cross_encoder(minilm, place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def reranker(
+    cross_encoder: Path, slow: float, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A real server with the reranker, shared like `server`."""
+    log = tmp_path_factory.mktemp("reranker") / "log"
+    # Few pairs at a time, so that a test can leave before many are done.
+    arguments = ("--dtype", "float32", "--enforce-eager", "--max-num-seqs", "4")
+    with Server(str(cross_encoder), log=log, slow=slow, engine_arguments=arguments) as running:
+        running.wait_until_ready()
+        yield running
+
+
 @pytest.fixture
 def llama_70b(tmp_path: Path) -> Path:
     """A directory that says it is Llama 3.1 70B; nobody reads its weights before the choice."""

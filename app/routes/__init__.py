@@ -12,6 +12,7 @@ from app.routes import (
     metrics,
     models,
     responses,
+    scoring,
     tokenize,
 )
 
@@ -24,6 +25,7 @@ GUARDED: tuple[APIRouter, ...] = (
     responses.router,
     messages.router,
     embeddings.router,
+    scoring.router,
     models.router,
     tokenize.router,
     metadata.router,

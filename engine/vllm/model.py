@@ -68,6 +68,8 @@ class Model:
         """Prove that the engine works end to end, and let it compile what it compiles lazily."""
         if self.serving.embeds:
             await self.serving.embeddings.embed(b'{"input": "warm up"}')
+        if self.serving.scores:
+            await self.serving.scoring.score(b'{"text_1": "warm up", "text_2": "warm up"}')
         if not self.serving.generates_text:
             return
         params = SamplingParams(

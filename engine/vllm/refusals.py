@@ -33,7 +33,7 @@ DEAD = "The engine has ended; this server is restarting."
 FAILED = "The engine failed on this request."
 
 # The parameters vLLM names when prompt and answer exceed the context (renderers/params.py).
-_CONTEXT_PARAMETERS = frozenset({"input_text", "input_tokens"})
+CONTEXT_PARAMETERS = frozenset({"input_text", "input_tokens"})
 _LONGEST_MESSAGE = 1000
 
 
@@ -72,7 +72,7 @@ def _refusal(error: Exception, prompt_field: str) -> InvalidRequestError | None:
     match error:
         case VLLMValidationError() | VLLMUnprocessableEntityError():
             message = _clean(str(error.args[0]) if error.args else str(error))
-            if error.parameter in _CONTEXT_PARAMETERS:
+            if error.parameter in CONTEXT_PARAMETERS:
                 return ContextLengthError(message, param=prompt_field)
             return InvalidRequestError(message, param=error.parameter)
         case ValidationError():

@@ -8,6 +8,7 @@ import argparse
 import time
 from typing import Any, TypeVar
 
+from vllm.entrypoints.pooling.utils import enable_scoring_api
 from vllm.entrypoints.serve.utils.fingerprint import set_default_fingerprint_mode
 from vllm.tasks import SupportedTask
 
@@ -20,6 +21,7 @@ from engine.vllm.embeddings import Embeddings
 from engine.vllm.inspection import Inspection
 from engine.vllm.messages import Messages
 from engine.vllm.responses import Responses, Track
+from engine.vllm.scoring import Scoring
 
 Part = TypeVar("Part")
 
@@ -51,6 +53,9 @@ class Serving:
         self._embeddings: Embeddings | None = None
         if client.model_config.get_pooling_task(tasks) == "embed":
             self._embeddings = Embeddings(assembly)
+        self._scoring: Scoring | None = None
+        if enable_scoring_api(tasks, client.model_config):
+            self._scoring = Scoring(assembly, tasks)
 
     @property
     def generates_text(self) -> bool:
@@ -61,6 +66,11 @@ class Serving:
     def embeds(self) -> bool:
         """Whether the model makes vectors of texts."""
         return self._embeddings is not None
+
+    @property
+    def scores(self) -> bool:
+        """Whether the model compares texts."""
+        return self._scoring is not None
 
     @property
     def completions(self) -> Completions:
@@ -81,6 +91,11 @@ class Serving:
     def embeddings(self) -> Embeddings:
         """What makes vectors; raises `TaskNotSupportedError`."""
         return self._able(self._embeddings, "an embedding model")
+
+    @property
+    def scoring(self) -> Scoring:
+        """What compares texts; raises `TaskNotSupportedError`."""
+        return self._able(self._scoring, "a reranker or an embedding model")
 
     def _able(self, part: Part | None, needs: str) -> Part:
         if part is None:

@@ -8,6 +8,8 @@ import pytest
 import vllm
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.entrypoints.pooling.scoring.io_processor import CrossEncoderIOProcessor
+from vllm.entrypoints.pooling.scoring.serving import ServingScores
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
@@ -54,6 +56,13 @@ def test_open_requests_can_be_answered_with_an_error() -> None:
 )
 def test_the_hooks_we_override_exist(hook: str) -> None:
     assert callable(getattr(GenerateBaseServing, hook))
+
+
+def test_scores_are_made_in_steps_of_which_two_are_ours() -> None:
+    assert {"io_processor", "ctx"} <= parameters(ServingScores._preprocessing)
+    assert {"ctx"} <= parameters(ServingScores._build_response)
+    wanted = {"data_1", "data_2", "encode_kwargs", "chat_template"}
+    assert wanted <= parameters(CrossEncoderIOProcessor.get_score_prompt)
 
 
 def test_the_flags_we_refuse_are_flags_of_vllm() -> None:
