@@ -70,17 +70,19 @@ class Model:
             await self.serving.embeddings.embed(b'{"input": "warm up"}')
         if self.serving.scores:
             await self.serving.scoring.score(b'{"text_1": "warm up", "text_2": "warm up"}')
-        if not self.serving.generates_text:
-            return
+        if self.serving.generates_text:
+            await self._generate()
+        # What exists now stays: the garbage collector need not look at it again. Collecting first
+        # would stop the event loop for 0.2 s.
+        gc.freeze()
+
+    async def _generate(self) -> None:
         params = SamplingParams(
             max_tokens=1, temperature=0.0, output_kind=RequestOutputKind.FINAL_ONLY
         )
         prompt = {"type": "token", "prompt_token_ids": [0]}
         async for _ in self._client.generate(prompt, params, f"warm-up-{random_uuid()}"):
             pass
-        # What exists now stays: the garbage collector need not look at it again. Collecting first
-        # would stop the event loop for 0.2 s.
-        gc.freeze()
 
     async def ping(self) -> None:
         """Return when the engine core and every worker have answered."""
