@@ -48,17 +48,17 @@ class Answering(Response):
 
     async def _respond(self, body: bytes, scope: Scope, send: Send) -> None:
         match await self._ask(body):
-            case Whole(answer):
-                await _send_whole(answer, send)
+            case Whole() as whole:
+                await _send_whole(whole, send)
             case Stream() as stream:
                 await _send_stream(stream, scope, send)
 
 
-async def _send_whole(body: bytes, send: Send) -> None:
-    length = str(len(body)).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+async def _send_whole(whole: Whole, send: Send) -> None:
+    length = str(len(whole.body)).encode()
+    headers = [(b"content-type", whole.media_type.encode()), (b"content-length", length)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": whole.body})
 
 
 async def _send_stream(stream: Stream, scope: Scope, send: Send) -> None:

@@ -59,6 +59,14 @@ def from_settings(settings: Settings) -> list[Argument]:
         made.append(("--trust-remote-code", (), "trust_custom_code"))
     if settings.disable_cuda_graph:
         made.append(("--enforce-eager", (), "disable_cuda_graph"))
+    if settings.peft_source is not None:
+        cached = settings.max_cpu_loras or max(16, settings.max_gpu_loras)
+        made += [
+            ("--enable-lora", (), "peft_source"),
+            ("--max-lora-rank", (str(settings.max_lora_rank),), "max_lora_rank"),
+            ("--max-loras", (str(settings.max_gpu_loras),), "max_gpu_loras"),
+            ("--max-cpu-loras", (str(cached),), "max_cpu_loras"),
+        ]
     return [Argument(flag, values, names_of(setting)[0]) for flag, values, setting in made]
 
 

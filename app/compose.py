@@ -11,7 +11,7 @@ from app import arguments
 from app.arguments import Argument
 from app.plan import Plan
 from app.settings import Settings
-from engine import EngineConfig
+from engine import AdapterOptions, EngineConfig
 from engine.limits import Limits
 from profiles.progress import Progress
 from profiles.progress_report import ProgressReport
@@ -133,6 +133,7 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
         model=str(directory),
         served_names=choice.plan.served_names,
         arguments=tuple(word for argument in choice.arguments for word in argument.tokens),
+        adapters=_adapters(settings),
         visible_devices=choice.visible_devices,
         start_timeout_s=settings.start_timeout_s,
         stall_after_s=settings.stall_after_s,
@@ -154,6 +155,17 @@ def limits(settings: Settings) -> Limits:
         schema_bytes=settings.max_schema_kib << 10,
         schema_depth=settings.max_schema_depth,
         max_tokens=settings.max_tokens,
+    )
+
+
+def _adapters(settings: Settings) -> AdapterOptions | None:
+    if settings.peft_source is None:
+        return None
+    return AdapterOptions(
+        root=settings.peft_source.absolute(),
+        refresh_interval_s=settings.peft_refresh_interval_s,
+        timeout_s=settings.peft_timeout_s,
+        has_api=settings.allow_runtime_lora_updating,
     )
 
 

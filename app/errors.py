@@ -10,7 +10,9 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from app.dialect import Failure, dialect_of
+from engine.adapters.refusal import AdapterRefusedError
 from engine.errors import (
+    AdaptersNotEnabledError,
     ContextLengthError,
     EngineDeadError,
     EngineDrainingError,
@@ -55,6 +57,7 @@ _SERVER = "server_error"
 RULES: dict[type[EngineError], Rule] = {
     InvalidRequestError: Rule(HTTPStatus.BAD_REQUEST, _INVALID, "invalid_request"),
     ContextLengthError: Rule(HTTPStatus.BAD_REQUEST, _INVALID, "context_length_exceeded"),
+    AdapterRefusedError: Rule(HTTPStatus.BAD_REQUEST, _INVALID, "adapter_refused"),
     UnsupportedMediaTypeError: Rule(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _INVALID, "unsupported_media_type"
     ),
@@ -66,6 +69,7 @@ RULES: dict[type[EngineError], Rule] = {
     ResponseNotFoundError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "response_not_found"),
     RouteNotFoundError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "route_not_found"),
     TaskNotSupportedError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "task_not_supported"),
+    AdaptersNotEnabledError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "adapters_not_enabled"),
     OverloadedError: Rule(HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "overloaded", 1),
     EngineNotReadyError: Rule(HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "engine_not_ready", 5),
     EngineStalledError: Rule(HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "engine_stalled", 10),

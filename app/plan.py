@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app import arguments
 from app.arguments import Argument
 from app.runtime_config import read_runtime_config
-from app.settings import BadSettingsError, Resolved
+from app.settings import BadSettingsError, Resolved, Settings
 from profiles.errors import ManifestError, ModelReferenceError
 from profiles.source import LocalModel, ModelSource, parse_source
 
@@ -78,6 +78,7 @@ def plan(resolved: Resolved, words: Sequence[str]) -> Plan:
     source, manifest = _model(reference, settings.manifest_path)
     if isinstance(source, LocalModel):
         merged = arguments.merge(read_runtime_config(source.path), merged)
+    _check_adapters(settings, merged)
     sources |= {
         "model_path": _COMMAND_LINE
         if positional
@@ -98,6 +99,18 @@ def plan(resolved: Resolved, words: Sequence[str]) -> Plan:
         sources=sources,
         manifest=manifest,
     )
+
+
+def _check_adapters(settings: Settings, merged: list[Argument]) -> None:
+    """Raises `BadSettingsError` where adapters are wanted and cannot be served."""
+    if settings.peft_source is None:
+        return
+    if not settings.peft_source.is_dir():
+        raise BadSettingsError("NIM_PEFT_SOURCE: there is no such directory")
+    if not any(argument.flag == "--enable-lora" for argument in merged):
+        raise BadSettingsError("NIM_PEFT_SOURCE is set, and --no-enable-lora switches adapters off")
+    if (settings.max_cpu_loras or settings.max_gpu_loras) < settings.max_gpu_loras:
+        raise BadSettingsError("NIM_MAX_CPU_LORAS must not be less than NIM_MAX_GPU_LORAS")
 
 
 def _model(

@@ -21,6 +21,10 @@ _PREFIXES = ("NIM_", "UNIGATE_")
 # https://nginx.org/en/docs/syntax.html
 _SIZE = re.compile(r"(\d+)([kmg]?)")
 _SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30}
+_OF_ADAPTERS = (
+    "NIM_PEFT_REFRESH_INTERVAL", "NIM_PEFT_API_TIMEOUT_SECS", "VLLM_ALLOW_RUNTIME_LORA_UPDATING",
+    "NIM_MAX_LORA_RANK", "NIM_MAX_GPU_LORAS", "NIM_MAX_CPU_LORAS",
+)  # fmt: skip
 
 
 class BadSettingsError(Exception):
@@ -139,6 +143,34 @@ class Settings(BaseModel):
         3600.0, "UNIGATE_CREDENTIAL_CHECK_INTERVAL_S", gt=0,
         description="How often the source's credentials are checked while serving.",
     )  # fmt: skip
+    peft_source: Path | None = _setting(
+        None, "NIM_PEFT_SOURCE",
+        description="Directory of LoRA adapters, each in a directory that has its name; switches "
+        "LoRA on. They are copied to `TMPDIR` while they are served.",
+    )  # fmt: skip
+    peft_refresh_interval_s: float | None = _setting(
+        None, "NIM_PEFT_REFRESH_INTERVAL", gt=0,
+        description="How often adapters that were added, changed or removed are looked for; "
+        "without it, at the start only.",
+    )  # fmt: skip
+    peft_timeout_s: float = _setting(
+        60.0, "NIM_PEFT_API_TIMEOUT_SECS", gt=0, description="Longest time to load an adapter."
+    )
+    allow_runtime_lora_updating: bool = _setting(
+        False, "VLLM_ALLOW_RUNTIME_LORA_UPDATING",
+        description="Clients may load and unload adapters that are below `NIM_PEFT_SOURCE`.",
+    )  # fmt: skip
+    max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = _setting(
+        32, "NIM_MAX_LORA_RANK", description="Highest rank of an adapter."
+    )
+    max_gpu_loras: int = _setting(
+        8, "NIM_MAX_GPU_LORAS", gt=0, description="Adapters that may be used in one step."
+    )
+    max_cpu_loras: int | None = _setting(
+        None, "NIM_MAX_CPU_LORAS", gt=0,
+        description="Adapters kept in the engine's memory, where others are read again when used; "
+        "16 without it, or `NIM_MAX_GPU_LORAS` if that is more.",
+    )  # fmt: skip
     host: str = _setting("0.0.0.0", "UNIGATE_HOST", description="Address to listen on.")  # noqa: S104
     port: int = _setting(
         8000, "NIM_SERVER_PORT", "NIM_HTTP_API_PORT", ge=0, le=65535,
@@ -215,6 +247,11 @@ class Settings(BaseModel):
     strict_env: bool = _setting(
         False, "UNIGATE_STRICT_ENV", description="Unknown NIM_* and UNIGATE_* variables are errors."
     )
+
+    @field_validator("max_lora_rank", mode="before")
+    @classmethod
+    def _rank_as_a_number(cls, value: object) -> object:
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -318,4 +355,7 @@ def _unused(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
         near = difflib.get_close_matches(name, everything, n=1, cutoff=0.6)
         hint = f"; did you mean {near[0]}?" if near else ""
         unknown.append(f"{name} is not a setting of unigate{hint}")
+    if not environment.get("NIM_PEFT_SOURCE"):
+        idle = [name for name in _OF_ADAPTERS if environment.get(name)]
+        ineffective += [f"{name} has no effect without NIM_PEFT_SOURCE" for name in idle]
     return unknown, ineffective

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A complete answer: one JSON document, UTF-8."""
+    """A complete answer: one document, UTF-8."""
 
     body: bytes
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)

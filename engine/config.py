@@ -1,8 +1,26 @@
 """What the engine is started with: complete, validated, and free of vLLM's types."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.limits import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterOptions:
+    """Where LoRA adapters come from, and how they change."""
+
+    root: Path
+    """Directory with a directory for each adapter."""
+
+    refresh_interval_s: float | None
+    """How often it is looked at; None: at the start only."""
+
+    timeout_s: float
+    """Longest time to load one."""
+
+    has_api: bool
+    """Whether clients may load and unload them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +38,9 @@ class EngineConfig:
 
     limits: Limits
     """How much one request may ask for."""
+
+    adapters: AdapterOptions | None = None
+    """None: LoRA is off."""
 
     visible_devices: str | None = None
     """CUDA_VISIBLE_DEVICES for the engine; None leaves the user's."""

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from engine import processes
@@ -26,6 +27,7 @@ from engine.inflight import Inflight
 from engine.state import EngineState, StateMachine
 
 if TYPE_CHECKING:
+    from engine.adapters.observer import Observer
     from engine.vllm.model import Model
     from engine.vllm.serving import Serving
 
@@ -45,8 +47,13 @@ _LAST_WORDS_S = 3.0
 class Engine:
     """One engine; `start` once, then `watch` until it fails or `drain` and `stop` are called."""
 
-    def __init__(self, states: StateMachine, *, log_level: str = "INFO") -> None:
+    def __init__(
+        self, states: StateMachine, adapters: "Observer", *, log_level: str = "INFO"
+    ) -> None:
+        """`adapters` is told which there are."""
         self._states = states
+        self._adapters = adapters
+        self._keeping: asyncio.Future[None] | None = None
         self._log_level = log_level
         self._model: Model | None = None
         self._config: EngineConfig | None = None
@@ -105,6 +112,8 @@ class Engine:
                 f"not ready after {config.start_timeout_s:g} s in state {self._states.state.name}; "
                 "raise UNIGATE_START_TIMEOUT_S if the model needs longer",
             ) from None
+        model, _ = self._running()
+        self._keeping = asyncio.ensure_future(model.keep_adapters())
         self._states.to(EngineState.READY, f"serving {config.served_names[0]}")
 
     def _prepare(self) -> bool:
@@ -123,7 +132,8 @@ class Engine:
             from engine.vllm.model import Model  # noqa: PLC0415  # imported by now
 
             prepare_for(config)
-            return Model.load(config, self._on_pulse, self.inflight.track)
+            scratch = Path(self._scratch.name)
+            return Model.load(config, self._on_pulse, self.inflight.track, scratch, self._adapters)
 
         try:
             await importing
@@ -131,6 +141,7 @@ class Engine:
             await model.attach()
             self._states.to(EngineState.WARMING, "generating the first token")
             await model.generate_one_token()
+            await model.load_adapters()
         except EngineArgumentsError:
             raise
         except Exception as error:  # the border to vLLM: any failure means that there is no engine
@@ -164,6 +175,7 @@ class Engine:
     async def fail(self, reason: str) -> None:
         """Give up: every open request gets its error now, and new ones are refused."""
         self._states.to(EngineState.FAILED, reason)
+        await self._keep_no_longer()
         if self._model is not None:
             self._model.refuse_all(EngineDeadError(_DEAD))
             await self.inflight.wait_until_empty(_LAST_WORDS_S)
@@ -171,11 +183,18 @@ class Engine:
     async def drain(self, delay_s: float, timeout_s: float) -> None:
         """Refuse new work, let running requests finish, and end the rest with an error."""
         self._states.to(EngineState.DRAINING, "asked to stop")
+        await self._keep_no_longer()
         await asyncio.sleep(delay_s)
         if await self.inflight.wait_until_empty(timeout_s):
             return
         log.warning("engine.drain_timeout", extra={"requests": self.inflight.count})
         await self.end_now()
+
+    async def _keep_no_longer(self) -> None:
+        """From here on adapters stay as they are, for those who use them."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait({self._keeping})
 
     async def end_now(self) -> None:
         """End running requests with an error at once, whatever a drain would still wait for."""
@@ -191,6 +210,7 @@ class Engine:
     async def stop(self, *, graceful: bool = True) -> None:
         """End the engine's processes, whatever state they are in."""
         listens = graceful and self._guard is not None and not self._guard.is_stalled
+        await self._keep_no_longer()
         if self._guard is not None:
             self._guard.close()
         if listens and self._model is not None and self._config is not None:

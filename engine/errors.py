@@ -1,5 +1,8 @@
 """What the engine refuses or fails with, on one screen; `app.errors` gives each its status."""
 
+# Adapters can be hundreds.
+_MOST_LISTED = 20
+
 
 class EngineError(Exception):
     """Base of what leaves this package. The message is safe to show to a client."""
@@ -21,7 +24,10 @@ class ModelNotFoundError(EngineError):
     """The request names a model that is not served here."""
 
     def __init__(self, name: str, served: tuple[str, ...]) -> None:
-        super().__init__(f"The model {name!r} does not exist. Served here: {', '.join(served)}.")
+        listed = ", ".join(served[:_MOST_LISTED])
+        if len(served) > _MOST_LISTED:
+            listed += f" and {len(served) - _MOST_LISTED} more (GET /v1/models)"
+        super().__init__(f"The model {name!r} does not exist. Served here: {listed}.")
         self.name, self.served = name, served
 
 
@@ -41,6 +47,16 @@ class TaskNotSupportedError(EngineError):
     def __init__(self, task: str, needs: str, model: str) -> None:
         super().__init__(f"{task} needs {needs}, and {model!r} is not one.")
         self.task, self.needs, self.model = task, needs, model
+
+
+class AdaptersNotEnabledError(EngineError):
+    """Clients may not load and unload adapters here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Loading and unloading adapters by request is off: set NIM_PEFT_SOURCE and "
+            "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 to enable it."
+        )
 
 
 class EngineNotReadyError(EngineError):

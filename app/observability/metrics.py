@@ -1,8 +1,9 @@
 """Our metrics, all in one file, in the registry that vLLM uses too."""
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from engine import EngineState
+from engine.adapters.refusal import Reason
 
 _STATE = Gauge("unigate_state", "State of the process, by its number in ARCHITECTURE.md.")
 
@@ -27,3 +28,28 @@ def observe_credential(is_valid: bool, expires_at_s: float) -> None:
     """Export what the source says to its credentials."""
     _CREDENTIAL_VALID.set(is_valid)
     _CREDENTIAL_EXPIRES.set(expires_at_s)
+
+
+_ADAPTERS = Gauge("unigate_adapters", "LoRA adapters that requests may name.")
+_ADAPTERS_IN_ENGINE = Gauge(
+    "unigate_adapters_in_engine",
+    "LoRA adapters in the engine's memory, as of the last that was loaded or removed.",
+)
+_ADAPTER_REFUSALS = Counter(
+    "unigate_adapter_refusals_total", "LoRA adapters that were not loaded, by reason.", ["reason"]
+)
+for _reason in Reason:
+    _ADAPTER_REFUSALS.labels(_reason.value)
+
+
+class AdapterMetrics:
+    """What is exported of adapters."""
+
+    def adapters_changed(self, served: int, in_engine: int) -> None:
+        """Export how many requests may name, and how many the engine has in memory."""
+        _ADAPTERS.set(served)
+        _ADAPTERS_IN_ENGINE.set(in_engine)
+
+    def adapter_refused(self, reason: Reason) -> None:
+        """Count one that was not loaded."""
+        _ADAPTER_REFUSALS.labels(reason.value).inc()

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from app.routes import (
+    adapters,
     chat,
     completions,
     embeddings,
@@ -27,6 +28,7 @@ GUARDED: tuple[APIRouter, ...] = (
     embeddings.router,
     scoring.router,
     models.router,
+    adapters.router,
     tokenize.router,
     metadata.router,
     metrics.router,

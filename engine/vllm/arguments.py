@@ -13,6 +13,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from engine.config import EngineConfig
 from engine.errors import EngineArgumentsError
+from engine.vllm.adapter_modules import EXTENSION
 
 # Flags of vLLM's own HTTP server, which is not running here. Accepting them would pretend that they
 # work, and for keys or TLS that is a security hole.
@@ -67,6 +68,8 @@ def parse(config: EngineConfig) -> argparse.Namespace:
 def engine_arguments(namespace: argparse.Namespace) -> AsyncEngineArgs:
     """The part of the arguments that configures the engine."""
     arguments: AsyncEngineArgs = AsyncEngineArgs.from_cli_args(namespace)
+    if arguments.enable_lora and not arguments.worker_extension_cls:
+        arguments.worker_extension_cls = EXTENSION
     return arguments
 
 

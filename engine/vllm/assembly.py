@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from vllm.entrypoints.launchers.cli_args import resolve_default_chat_template_kwargs
-from vllm.entrypoints.openai.models.protocol import BaseModelPath
-from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.renderers.chat_utils import ChatTemplateConfig, load_chat_template
 from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.answer import Answer
 from engine.limits import Limits
+from engine.vllm.adapters import LoadedAdapters, Models
 from engine.vllm.client import EngineClient
 from engine.vllm.exchange import answer, parse_object
 
@@ -25,20 +24,27 @@ class Assembly:
     client: EngineClient
     args: argparse.Namespace
     limits: Limits
-    models: OpenAIServingModels
+    models: Models
     renderer: OnlineRenderer
-    served: tuple[str, ...]
+    base_names: tuple[str, ...]
     """The model's names; the first is the one answers carry."""
+
+    adapters: LoadedAdapters
+    """What else requests may name; changes while serving."""
 
     options: dict[str, Any]
     """What renderer and serving classes must agree on: chat template, tools, reasoning."""
 
     @classmethod
-    def of(cls, client: EngineClient, args: argparse.Namespace, limits: Limits) -> "Assembly":
+    def of(
+        cls,
+        client: EngineClient,
+        args: argparse.Namespace,
+        limits: Limits,
+        adapters: LoadedAdapters,
+    ) -> "Assembly":
         """Takes a while: the renderer compiles its template."""
-        served = tuple(args.served_model_name)
-        # The name stands in for the path, which is nobody's business outside.
-        paths = [BaseModelPath(name=name, model_path=name) for name in served]
+        base_names = tuple(args.served_model_name)
         options: dict[str, Any] = {
             "request_logger": None,
             "chat_template": load_chat_template(args.chat_template),
@@ -63,11 +69,17 @@ class Assembly:
             client=client,
             args=args,
             limits=limits,
-            models=OpenAIServingModels(engine_client=client, base_model_paths=paths),
+            models=Models(client, base_names, adapters),
             renderer=renderer,
-            served=served,
+            base_names=base_names,
+            adapters=adapters,
             options=options,
         )
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """All names that requests may use at the moment."""
+        return (*self.base_names, *self.adapters.names)
 
     def options_of(self, serving: type) -> dict[str, Any]:
         """The `options` that one of vLLM's classes has parameters for."""

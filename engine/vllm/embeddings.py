@@ -75,7 +75,6 @@ class Embeddings:
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
-        self._served = assembly.served
         self._serving = _Serving(  # type: ignore[no-untyped-call]  # vLLM's, untyped
             assembly.client,
             assembly.models,
@@ -101,14 +100,14 @@ class Embeddings:
         """What kind of input it is, by its field or the model's name; the name loses its suffix."""
         _check_choice(data, "input_type", tuple(_PROMPTS))
         input_type: str | None = data.pop("input_type", None)
-        model = data.get("model")
-        if model is None or model in self._served:
+        model, served = data.get("model"), self._assembly.served
+        if model is None or model in served:
             return input_type
         for suffix, meant in _SUFFIXES.items():
-            if isinstance(model, str) and model.removesuffix(suffix) in self._served:
+            if isinstance(model, str) and model.removesuffix(suffix) in served:
                 data["model"] = model.removesuffix(suffix)
                 return input_type or meant
-        raise ModelNotFoundError(str(model), self._served)
+        raise ModelNotFoundError(str(model), served)
 
     def _prepare(self, request: EmbeddingCompletionRequest, input_type: str | None) -> None:
         """Put the model's prompt before each input, if there is one."""

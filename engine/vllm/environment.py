@@ -15,6 +15,8 @@ def prepare(scratch: str, log_level: str) -> None:
     _default("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     # Profiles count GPUs as the driver does; CUDA's own order puts the fastest first.
     _default("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    # Adapters are ours to load; vLLM's switch would make it keep a lock for each unknown name.
+    os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "0"
     # Nothing is reported to anyone unless the user asks for it.
     _default("VLLM_NO_USAGE_STATS", "1")
 

@@ -5,7 +5,7 @@ generation ends. The files beside this one that serve a route have only what is 
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any, TypeVar
 
 import orjson
@@ -14,6 +14,7 @@ from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 
 from engine.answer import Answer, Stream, Whole
 from engine.errors import InvalidRequestError
+from engine.vllm.adapters import held
 from engine.vllm.generation import Generation, created
 from engine.vllm.refusals import from_response, translate
 
@@ -51,17 +52,22 @@ async def answer(
     `prompt_field` is what the dialect calls the field that a prompt too long came in.
     """
     mine: list[Generation] = []
-    token = created.set(mine)
+    used = ExitStack()
+    token, used_token = created.set(mine), held.set(used)
     streams = False
     try:
         result = await _created_by(create, request, mine, prompt_field, served)
-        streams = isinstance(result, Stream)
+        if isinstance(result, Stream):
+            streams = True
+            return _holding(result, used)
     except Exception as error:  # the border to vLLM: whatever it raises becomes an EngineError
         raise translate(error, prompt_field) from error
     finally:
         created.reset(token)
+        held.reset(used_token)
         if not streams:
             await _close(mine)
+            used.close()
     return result
 
 
@@ -90,6 +96,14 @@ async def _created_by(
         await _close(generations)
 
     return Stream(frames, close)
+
+
+def _holding(stream: Stream, used: ExitStack) -> Stream:
+    async def close() -> None:
+        await stream.close()
+        used.close()
+
+    return Stream(stream.frames, close)
 
 
 def _json(model: BaseModel) -> bytes:

@@ -4,13 +4,17 @@ import argparse
 import asyncio
 import gc
 from collections.abc import Callable
+from pathlib import Path
 
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.utils import random_uuid
 
+from engine.adapters.library import Library
+from engine.adapters.observer import Observer
 from engine.config import EngineConfig
 from engine.daemon_thread import call_in_daemon_thread
 from engine.errors import EngineError
+from engine.vllm.adapters import LoadedAdapters
 from engine.vllm.arguments import engine_arguments, parse
 from engine.vllm.client import EngineClient, build
 from engine.vllm.responses import Track
@@ -25,26 +29,44 @@ class Model:
         client: EngineClient,
         arguments: argparse.Namespace,
         config: EngineConfig,
+        *,
         track: Track,
+        scratch: Path,
+        observer: Observer,
     ) -> None:
         self._track = track
         self._client = client
         self._arguments = arguments
         self._config = config
         self._serving: Serving | None = None
+        self._adapters = LoadedAdapters(
+            client, config.served_names, config.utility_timeout_s, observer
+        )
+        self._library: Library | None = None
+        if config.adapters is not None:
+            self._library = Library(config.adapters, self._adapters, scratch, observer)
 
     @classmethod
-    def load(cls, config: EngineConfig, on_pulse: Callable[[], None], track: Track) -> "Model":
+    def load(
+        cls,
+        config: EngineConfig,
+        on_pulse: Callable[[], None],
+        track: Track,
+        scratch: Path,
+        observer: Observer,
+    ) -> "Model":
         """Start the engine; blocks for as long as the model loads.
 
-        `on_pulse` is called when the engine shows that it works; `track` counts work in flight.
+        `on_pulse` is called when the engine shows that it works; `track` counts work in flight;
+        `observer` is told of adapters, whose copies go to `scratch`.
 
         Raises:
             EngineArgumentsError: vLLM does not understand the engine arguments.
             Exception: whatever vLLM raises when the engine does not come up.
         """
         arguments = parse(config)
-        return cls(build(engine_arguments(arguments), on_pulse), arguments, config, track)
+        client = build(engine_arguments(arguments), on_pulse)
+        return cls(client, arguments, config, track=track, scratch=scratch, observer=observer)
 
     @property
     def serving(self) -> Serving:
@@ -59,10 +81,32 @@ class Model:
         # would go unnoticed (comment in AsyncMPClient.__init__).
         tasks = await asyncio.wait_for(self._client.get_supported_tasks(), deadline_s)
         await asyncio.wait_for(self._client.reset_mm_cache(), deadline_s)
+        if self._library is not None:
+            await self._library.look()
+        options = self._config.adapters
         # In a thread: probes are answered while parsers are imported and templates compiled.
         self._serving = await asyncio.to_thread(
-            Serving, self._client, self._arguments, tuple(tasks), self._config, self._track
+            Serving,
+            self._client,
+            self._arguments,
+            tuple(tasks),
+            self._config,
+            self._track,
+            adapters=self._adapters,
+            library=self._library if options is not None and options.has_api else None,
         )
+
+    async def load_adapters(self) -> None:
+        """Load the adapters that have not changed since `attach` looked at them."""
+        if self._library is not None:
+            await self._library.look()
+
+    async def keep_adapters(self) -> None:
+        """Follow the directory of adapters, and free the engine of what is gone; never returns."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._adapters.free())
+            if self._library is not None:
+                tasks.create_task(self._library.watch())
 
     async def generate_one_token(self) -> None:
         """Prove that the engine works end to end, and let it compile what it compiles lazily."""
@@ -105,6 +149,7 @@ class Model:
     def refuse_all(self, error: EngineError) -> None:
         """Admit nothing more, and answer every open request with `error`."""
         self._client.failure = error
+        self._adapters.give_up(error)
         self._client.end_all(error)
 
     async def shutdown(self, timeout_s: float) -> None:

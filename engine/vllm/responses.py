@@ -21,6 +21,7 @@ from engine.errors import (
     OverloadedError,
     ResponseNotFoundError,
 )
+from engine.vllm.adapters import held
 from engine.vllm.assembly import Assembly
 from engine.vllm.exchange import validate
 from engine.vllm.generation import Generation, created
@@ -178,11 +179,19 @@ class Responses:
         found = await self._serving.create_responses(request)
         if request.background:
             mine.clear()  # it goes on without whoever asked
+            self._keep_adapters(request.request_id)
         if isinstance(found, ResponsesResponse):
             return _body(found)
         if isinstance(found, ErrorResponse) or request.background:  # whose events are frames
             return found
         return _frames(found)
+
+    def _keep_adapters(self, response_id: str) -> None:
+        """What a response in the background uses is used until it has ended."""
+        task = self._serving.background_tasks.get(response_id)
+        if task is not None:
+            used = held.get().pop_all()
+            task.add_done_callback(lambda _: used.close())
 
     async def retrieve(self, response_id: str, *, streamed: bool, after: int | None) -> Answer:
         """A response that was kept, whole or its events; raises `ResponseNotFoundError`."""

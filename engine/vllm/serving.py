@@ -12,11 +12,14 @@ from vllm.entrypoints.pooling.utils import enable_scoring_api
 from vllm.entrypoints.serve.utils.fingerprint import set_default_fingerprint_mode
 from vllm.tasks import SupportedTask
 
+from engine.adapters.library import Library
 from engine.config import EngineConfig
 from engine.errors import ModelNotFoundError, TaskNotSupportedError
+from engine.vllm.adapters import LoadedAdapters
 from engine.vllm.assembly import Assembly
 from engine.vllm.client import EngineClient
 from engine.vllm.completions import Completions
+from engine.vllm.dynamic_adapters import DynamicAdapters
 from engine.vllm.embeddings import Embeddings
 from engine.vllm.inspection import Inspection
 from engine.vllm.messages import Messages
@@ -36,13 +39,17 @@ class Serving:
         tasks: tuple[SupportedTask, ...],
         config: EngineConfig,
         track: Track,
+        *,
+        adapters: LoadedAdapters,
+        library: Library | None,
     ) -> None:
-        self._served: tuple[str, ...] = tuple(args.served_model_name)
+        """`library` has the adapters that requests may load; None: they may not."""
         self._created = int(time.time())
         self._max_model_len = client.model_config.max_model_len
         set_default_fingerprint_mode(args.fingerprint_mode, args.fingerprint_value)
-        assembly = Assembly.of(client, args, config.limits)
+        assembly = self._assembly = Assembly.of(client, args, config.limits, adapters)
         self.inspection = Inspection(assembly)
+        self.dynamic_adapters = DynamicAdapters(library)
         self._completions: Completions | None = None
         self._messages: Messages | None = None
         self._responses: Responses | None = None
@@ -99,27 +106,29 @@ class Serving:
 
     def _able(self, part: Part | None, needs: str) -> Part:
         if part is None:
-            raise TaskNotSupportedError("This route", needs, self._served[0])
+            raise TaskNotSupportedError("This route", needs, self._assembly.base_names[0])
         return part
 
     def models(self) -> list[dict[str, Any]]:
-        """The served names as entries of GET /v1/models."""
-        return [self._card(name) for name in self._served]
+        """The served names as entries of GET /v1/models, adapters behind the model."""
+        return [self._card(name) for name in self._assembly.served]
 
     def model(self, name: str) -> dict[str, Any]:
         """One entry of `models`; raises `ModelNotFoundError`."""
-        if name not in self._served:
-            raise ModelNotFoundError(name, self._served)
+        if name not in self._assembly.served:
+            raise ModelNotFoundError(name, self._assembly.served)
         return self._card(name)
 
     def _card(self, name: str) -> dict[str, Any]:
+        adapters, base = self._assembly.adapters, self._assembly.base_names[0]
+        is_adapter = name in adapters
         return {
             "id": name,
             "object": "model",
-            "created": self._created,
+            "created": adapters.created(name) if is_adapter else self._created,
             "owned_by": "unigate",
             # Operators and LangChain tell base models (root == id) from adapters by it.
-            "root": name,
-            "parent": None,
+            "root": base if is_adapter else name,
+            "parent": base if is_adapter else None,
             "max_model_len": self._max_model_len,
         }

@@ -1,12 +1,14 @@
 """SIGTERM and SIGINT in every state, under load, once and twice."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.adapters import write_adapter
 from tests.support.errors import assert_error, assert_error_body
 from tests.support.hub import hub
 from tests.support.reader import Reader
@@ -85,12 +87,15 @@ def server_children(server: Server) -> list[int]:
 def test_a_drain_finishes_what_runs_and_refuses_what_comes(
     demo: Path, tmp_path: Path, slow: float
 ) -> None:
-    with start(demo, tmp_path, slow, UNIGATE_DRAIN_DELAY_S="2") as server:
+    adapters = write_adapter(tmp_path / "adapters" / "mine").parent
+    environment = {"NIM_PEFT_SOURCE": str(adapters), "NIM_PEFT_REFRESH_INTERVAL": "0.5"}
+    with start(demo, tmp_path, slow, UNIGATE_DRAIN_DELAY_S="2", **environment) as server:
         server.wait_until_ready()
-        reader = Reader(server, tmp_path / "stream", max_tokens=600)
+        reader = Reader(server, tmp_path / "stream", model="mine", max_tokens=600)
         reader.wait_until_begun()
         server.signal(signal.SIGTERM)
         wait_until(lambda: "new=DRAINING" in server.log, within_s=5, what="the drain has begun")
+        shutil.rmtree(adapters / "mine")  # nobody looks any more
         assert server.get("/v1/health/ready").status_code == 503
         assert server.get("/v1/health/live").status_code == 200
         refused = server.post(CHAT, {**STORY, "max_tokens": 1})
@@ -99,7 +104,8 @@ def test_a_drain_finishes_what_runs_and_refuses_what_comes(
         assert server.wait_for_exit(within_s=30) == 0
         *_, last, done = reader.events()
         assert done == DONE
-        assert last["choices"][0]["finish_reason"] == "length"
+        assert (last["model"], last["choices"][0]["finish_reason"]) == ("mine", "length")
+        assert "adapter.unloaded" not in server.log
         server.assert_nothing_is_left()
 
 
@@ -138,15 +144,26 @@ def test_a_second_signal_ends_it_now(demo: Path, tmp_path: Path, slow: float) ->
 def test_an_engine_that_dies_under_its_last_requests_is_a_failure(
     demo: Path, tmp_path: Path, slow: float
 ) -> None:
-    with start(demo, tmp_path, slow) as server:
+    adapters = write_adapter(tmp_path / "adapters" / "mine").parent
+    environment = {"NIM_PEFT_SOURCE": str(adapters), "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"}
+    with start(demo, tmp_path, slow, **environment) as server:
         server.wait_until_ready()
         reader = Reader(server, tmp_path / "stream", max_tokens=15_000)
         reader.wait_until_begun()
+        server.engine_core().suspend()
+        adapter = {"lora_name": "x", "lora_path": "mine"}
+        loading = Reader(server, tmp_path / "loading", "/v1/load_lora_adapter", **adapter)
+        wait_until(
+            lambda: server.get("/v1/health/ready").json()["requests"] == 2,
+            within_s=10 * slow,
+            what="an adapter is being loaded",
+        )
         server.signal(signal.SIGTERM)
         wait_until(lambda: "new=DRAINING" in server.log, within_s=10, what="the drain has begun")
         server.engine_core().kill()
         assert server.wait_for_exit(within_s=10) == 6
         assert_error_body(reader.events()[-1], "engine_dead")
+        assert_error(loading.response(), 503, "engine_dead")
         server.assert_nothing_is_left()
 
 

@@ -8,11 +8,17 @@ import pytest
 import vllm
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
+from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.entrypoints.pooling.scoring.io_processor import CrossEncoderIOProcessor
 from vllm.entrypoints.pooling.scoring.serving import ServingScores
+from vllm.lora.model_manager import LoRAModelManager
+from vllm.lora.request import LoRARequest
+from vllm.lora.utils import parse_fine_tuned_lora_name
+from vllm.lora.worker_manager import LRUCacheWorkerLoRAManager
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
+from vllm.v1.worker.lora_model_runner_mixin import LoRAModelRunnerMixin
 
 from engine.vllm.arguments import OF_VLLMS_SERVER
 
@@ -52,6 +58,7 @@ def test_open_requests_can_be_answered_with_an_error() -> None:
         "_convert_generation_error_to_streaming_response",
         "_raise_if_error",
         "_base_request_id",
+        "_get_active_default_mm_loras",
     ],
 )
 def test_the_hooks_we_override_exist(hook: str) -> None:
@@ -63,6 +70,24 @@ def test_scores_are_made_in_steps_of_which_two_are_ours() -> None:
     assert {"ctx"} <= parameters(ServingScores._build_response)
     wanted = {"data_1", "data_2", "encode_kwargs", "chat_template"}
     assert wanted <= parameters(CrossEncoderIOProcessor.get_score_prompt)
+
+
+def test_adapters_are_looked_up_where_we_put_ours() -> None:
+    source = inspect.getsource(GenerateBaseServing._maybe_get_adapters)
+    assert "self.models.lora_requests[request.model]" in source
+    assert "lora_request" in parameters(OpenAIServingModels.model_name)
+    for call in (AsyncLLM.add_lora, AsyncLLM.remove_lora, AsyncLLM.list_loras):
+        assert inspect.iscoroutinefunction(call)
+    assert {"lora_name", "lora_int_id", "lora_path"} <= set(LoRARequest.__struct_fields__)
+
+
+def test_a_worker_tells_its_modules() -> None:
+    assert {"name", "weights_mapper"} == parameters(parse_fine_tuned_lora_name)
+    source = inspect.getsource(LoRAModelManager)
+    for name in ("self.modules:", "self.packed_modules:", "self.is_pooling_model"):
+        assert name in source
+    assert "self._adapter_manager = " in inspect.getsource(LRUCacheWorkerLoRAManager)
+    assert "self.lora_manager = " in inspect.getsource(LoRAModelRunnerMixin)
 
 
 def test_the_flags_we_refuse_are_flags_of_vllm() -> None:

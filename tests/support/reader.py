@@ -46,8 +46,9 @@ class Reader:
     def __init__(
         self, server: Server, path: Path, route: str = "/v1/chat/completions", **fields: Any
     ) -> None:
-        body = json.dumps({**_LONG[route], "stream": True, **fields})
+        body = json.dumps({**_LONG.get(route, {}), "stream": True, **fields})
         self._path = path
+        self._slow = server.slow
         self._request = httpx.Request("POST", server.url + route)
         with path.open("wb") as file:
             self._process = subprocess.Popen(  # noqa: S603  # ours
@@ -58,12 +59,17 @@ class Reader:
 
     def wait_until_begun(self) -> None:
         wait_until(
-            lambda: b"data: " in self._path.read_bytes(), within_s=30, what="the stream has begun"
+            lambda: b"data: " in self._path.read_bytes(),
+            within_s=30 * self._slow,
+            what="the stream has begun",
         )
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
 
     def response(self) -> httpx.Response:
         """The answer, once it has ended properly."""
-        assert self._process.wait(timeout=30) == 0, "the connection was cut"
+        assert self._process.wait(timeout=30 * self._slow) == 0, "the connection was cut"
         head, _, content = self._path.read_bytes().partition(b"\n")
         status, headers = json.loads(head)
         headers.pop("transfer-encoding", None)

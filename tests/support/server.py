@@ -58,7 +58,7 @@ class Server:
         engine_arguments: tuple[str, ...] = ENGINE_ARGUMENTS,
     ) -> None:
         self.log_path = log
-        self._slow = slow
+        self.slow = slow
         self._known: dict[int, psutil.Process] = {}
         with log.open("wb") as stderr:
             self.started_s = time.monotonic()
@@ -103,7 +103,7 @@ class Server:
         """The port it listens on, once it does."""
         wait_until(
             lambda: _PORT.search(self.log) or self.process.poll() is not None,
-            within_s=10 * self._slow,
+            within_s=10 * self.slow,
             what="the server says where it listens",
         )
         found = _PORT.search(self.log)
@@ -137,7 +137,7 @@ class Server:
             return self.state() in names
 
         return wait_until(
-            reached, within_s=within_s * self._slow, what=f"state {' or '.join(names)}"
+            reached, within_s=within_s * self.slow, what=f"state {' or '.join(names)}"
         )
 
     def wait_until_ready(self) -> None:
@@ -146,7 +146,7 @@ class Server:
 
     def wait_for_exit(self, *, within_s: float) -> int:
         """The exit code; notes the children there are until then."""
-        deadline_s = time.monotonic() + within_s * self._slow
+        deadline_s = time.monotonic() + within_s * self.slow
         while time.monotonic() < deadline_s:
             self.remember()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -191,7 +191,7 @@ class Server:
         """No child runs on and the port is free, moments after the end."""
         wait_until(
             lambda: not self.leftovers(),
-            within_s=5 * self._slow,
+            within_s=5 * self.slow,
             what=f"children are gone ({[p.pid for p in self.leftovers()]} are left)",
         )
         port = self.port

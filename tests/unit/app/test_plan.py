@@ -99,3 +99,46 @@ def test_a_runtime_config_that_is_none_is_refused(tmp_path: Path, value: object)
     write_runtime_config(tmp_path, value)
     with pytest.raises(BadSettingsError, match=r"runtime_config\.json"):
         planned(str(tmp_path))
+
+
+ADAPTERS = ("--enable-lora", "--max-lora-rank", "--max-loras", "--max-cpu-loras")
+
+
+@pytest.mark.parametrize(
+    ("environment", "words", "values"),
+    [
+        ({}, "", ("", "32", "8", "16")),
+        ({"NIM_MAX_GPU_LORAS": "20"}, "", ("", "32", "20", "20")),
+        ({"NIM_MAX_LORA_RANK": "64", "NIM_MAX_CPU_LORAS": "9"}, "", ("", "64", "8", "9")),
+        ({"NIM_MAX_LORA_RANK": "64"}, "--max-lora-rank 8", ("", "8", "8", "16")),
+    ],
+)
+def test_a_source_of_adapters_switches_lora_on(
+    tmp_path: Path, environment: dict[str, str], words: str, values: tuple[str, ...]
+) -> None:
+    made = planned(f"/m {words}", NIM_PEFT_SOURCE=str(tmp_path), **environment)
+    given = {item.flag: " ".join(item.values) for item in made.arguments}
+    assert tuple(given[flag] for flag in ADAPTERS) == values
+
+
+def test_without_adapters_lora_is_off() -> None:
+    assert planned("/m", NIM_MAX_LORA_RANK="64").arguments == ()
+
+
+@pytest.mark.parametrize(
+    ("environment", "words", "named"),
+    [
+        ({"NIM_PEFT_SOURCE": "/no/such/place"}, "", "NIM_PEFT_SOURCE"),
+        ({"NIM_PEFT_SOURCE": "/"}, "--no-enable-lora", "--no-enable-lora"),
+        (
+            {"NIM_PEFT_SOURCE": "/", "NIM_MAX_GPU_LORAS": "4", "NIM_MAX_CPU_LORAS": "2"},
+            "",
+            "NIM_MAX_CPU_LORAS",
+        ),
+    ],
+)
+def test_adapters_that_cannot_be_served_end_the_start(
+    environment: dict[str, str], words: str, named: str
+) -> None:
+    with pytest.raises(BadSettingsError, match=named):
+        planned(f"/m {words}", **environment)

@@ -75,3 +75,15 @@ def test_a_token_is_never_printed() -> None:
 
 def test_served_names_are_separated_by_commas() -> None:
     assert read({"NIM_SERVED_MODEL_NAME": "a, b,"}).settings.served_names == ("a", "b")
+
+
+@pytest.mark.parametrize("rank", ["0", "20", "x", "1024"])
+def test_a_rank_that_the_engine_has_not_is_refused(rank: str) -> None:
+    with pytest.raises(BadSettingsError, match="NIM_MAX_LORA_RANK"):
+        read({"NIM_MAX_LORA_RANK": rank})
+
+
+def test_settings_of_adapters_without_adapters_are_warned_about() -> None:
+    environment = {"NIM_PEFT_REFRESH_INTERVAL": "30", "NIM_MAX_LORA_RANK": "64"}
+    assert len(read(environment).warnings) == 2
+    assert read({**environment, "NIM_PEFT_SOURCE": "/loras"}).warnings == ()

@@ -1,0 +1,40 @@
+"""POST /v1/load_lora_adapter and /v1/unload_lora_adapter: vLLM's requests and answers."""
+
+from vllm.entrypoints.serve.lora.protocol import LoadLoRAAdapterRequest, UnloadLoRAAdapterRequest
+
+from engine.adapters.library import Library
+from engine.answer import Answer, Whole
+from engine.errors import AdaptersNotEnabledError
+from engine.vllm.exchange import parse_object, validate
+
+
+class DynamicAdapters:
+    """Serves both routes, where clients may load adapters."""
+
+    def __init__(self, library: Library | None) -> None:
+        """None: they may not."""
+        self._library = library
+
+    async def load(self, body: bytes) -> Answer:
+        """Answer a request to load one; raises `EngineError`."""
+        library = self._allowed()
+        request = validate(LoadLoRAAdapterRequest, parse_object(body))
+        name = request.lora_name
+        await library.load(name, request.lora_path, in_place=request.load_inplace)
+        return _text(f"Success: LoRA adapter '{name}' added successfully.")
+
+    async def unload(self, body: bytes) -> Answer:
+        """Answer a request to unload one; raises `EngineError`."""
+        library = self._allowed()
+        name = validate(UnloadLoRAAdapterRequest, parse_object(body)).lora_name
+        library.unload(name)
+        return _text(f"Success: LoRA adapter '{name}' removed successfully.")
+
+    def _allowed(self) -> Library:
+        if self._library is None:
+            raise AdaptersNotEnabledError
+        return self._library
+
+
+def _text(sentence: str) -> Answer:
+    return Whole(sentence.encode(), "text/plain; charset=utf-8")
