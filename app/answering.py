@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, overload
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -10,12 +11,35 @@ from app.errors import UnsupportedMediaTypeError, event_of
 from engine import Answer, EngineError, Stream, Whole
 from engine.engine import Engine
 
+Body = TypeVar("Body")
+Read = Callable[[Scope, Receive], Awaitable[Body | None]]
+"""Reads a request's body; None when the client left while sending it."""
+
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     # nginx would hold the tokens back.
     (b"x-accel-buffering", b"no"),
 ]
+
+
+async def read_json(scope: Scope, receive: Receive) -> bytes | None:
+    """A body that says it is JSON, as its bytes."""
+    _require_json(scope)
+    return await read_anything(scope, receive)
+
+
+async def read_anything(scope: Scope, receive: Receive) -> bytes | None:
+    """Whatever comes, where nothing is expected."""
+    del scope
+    parts: list[bytes] = []
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
 
 
 class Answering(Response):
@@ -26,27 +50,33 @@ class Answering(Response):
     read, and again after, so that a slow upload cannot slip past a drain.
     """
 
+    @overload
+    def __init__(self, engine: Engine, ask: Callable[[bytes], Awaitable[Answer]]) -> None: ...
+
+    @overload
     def __init__(
-        self, engine: Engine, ask: Callable[[bytes], Awaitable[Answer]], *, reads: bool = True
+        self, engine: Engine, ask: Callable[[Body], Awaitable[Answer]], read: Read[Body]
+    ) -> None: ...
+
+    def __init__(
+        self, engine: Engine, ask: Callable[[Any], Awaitable[Answer]], read: Read[Any] = read_json
     ) -> None:
-        """`ask` gets the body; an empty one where the route `reads` none."""
+        """`ask` gets what `read` has read."""
         super().__init__()
         self._engine = engine
         self._ask = ask
-        self._reads = reads
+        self._read = read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raises `EngineError` as long as nothing has been sent."""
-        if self._reads:
-            _require_json(scope)
-        body = await _read(receive)
+        body = await self._read(scope, receive)
         if body is None:
             return
         _ = self._engine.serving  # raises when the state has changed meanwhile
         with self._engine.inflight.track():
             await _unless_gone(receive, self._respond(body, scope, send))
 
-    async def _respond(self, body: bytes, scope: Scope, send: Send) -> None:
+    async def _respond(self, body: Any, scope: Scope, send: Send) -> None:
         match await self._ask(body):
             case Whole() as whole:
                 await _send_whole(whole, send)
@@ -88,18 +118,6 @@ def _require_json(scope: Scope) -> None:
                 return
             break
     raise UnsupportedMediaTypeError("Send the body as 'Content-Type: application/json'.")
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None when the client left while sending it."""
-    parts: list[bytes] = []
-    while True:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
 
 
 async def _unless_gone(receive: Receive, work: Awaitable[None]) -> None:

@@ -141,6 +141,8 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
         limits=limits(settings),
         responses_bytes=settings.responses_mib << 20,
         responses_kept_s=settings.responses_kept_s,
+        audio_bytes=settings.max_audio_mib << 20,
+        audio_s=settings.max_audio_s,
     )
 
 

@@ -33,7 +33,7 @@ class UnsupportedMediaTypeError(InvalidRequestError):
 
 
 class RequestTooLargeError(InvalidRequestError):
-    """The body has more bytes than are read."""
+    """The body, or a part of it, has more bytes than are read."""
 
 
 class RouteNotFoundError(EngineError):

@@ -232,6 +232,15 @@ class Settings(BaseModel):
         3600.0, "UNIGATE_RESPONSES_KEPT_S", gt=0,
         description="How long such a response is kept.",
     )  # fmt: skip
+    max_audio_mib: int = _setting(
+        25, "UNIGATE_MAX_AUDIO_MIB", gt=0,
+        description="Largest file that `/v1/audio` takes; `NIM_PROXY_CLIENT_MAX_BODY_SIZE` must "
+        "leave room for it.",
+    )  # fmt: skip
+    max_audio_s: float = _setting(
+        600.0, "UNIGATE_MAX_AUDIO_S", gt=0,
+        description="Longest audio that `/v1/audio` takes; decoded, a second has 64 kB.",
+    )  # fmt: skip
     drain_delay_s: float = _setting(
         5.0, "UNIGATE_DRAIN_DELAY_S", ge=0,
         description="Time after SIGTERM for load balancers to take the server out of service.",

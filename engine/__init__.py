@@ -4,6 +4,7 @@ from engine.answer import Answer, Stream, Whole
 from engine.config import AdapterOptions, EngineConfig
 from engine.engine import Engine
 from engine.errors import EngineArgumentsError, EngineError, EngineStartError
+from engine.form import Form
 from engine.guard import Failure, FailureKind
 from engine.state import EngineState, StateMachine
 
@@ -18,6 +19,7 @@ __all__ = [
     "EngineState",
     "Failure",
     "FailureKind",
+    "Form",
     "StateMachine",
     "Stream",
     "Whole",

@@ -63,5 +63,11 @@ class EngineConfig:
     responses_kept_s: float = 3600.0
     """How long it keeps it."""
 
+    audio_bytes: int = 25 << 20
+    """How large an audio file to transcribe may be."""
+
+    audio_s: float = 600.0
+    """How long it may last."""
+
     stop_timeout_s: float = 10.0
     """Longest wait for the engine's processes to end by themselves before they are killed."""

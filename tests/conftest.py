@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 CONFIGS = Path(__file__).parent / "data" / "configs"
+TONE_WHISPER = CONFIGS.with_name("tone-whisper")
 DEMO = Path(__file__).parents[1] / "deploy" / "demo" / "unigate-demo"
 
 
@@ -100,6 +101,23 @@ def reranker(
     # Few pairs at a time, so that a test can leave before many are done.
     arguments = ("--dtype", "float32", "--enforce-eager", "--max-num-seqs", "4")
     with Server(str(cross_encoder), log=log, slow=slow, engine_arguments=arguments) as running:
+        running.wait_until_ready()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def speech_server(slow: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server with a small Whisper, shared like `server`; it hears `tests.support.tones`."""
+    log = tmp_path_factory.mktemp("speech-server") / "log"
+    environment = {
+        "NIM_SERVED_MODEL_NAME": "tones",
+        "UNIGATE_MAX_AUDIO_MIB": "2",
+        "UNIGATE_MAX_AUDIO_S": "400",
+    }
+    engine = ("--dtype", "float32", "--enforce-eager", "--max-num-seqs", "2")
+    with Server(
+        str(TONE_WHISPER), log=log, slow=slow, environment=environment, engine_arguments=engine
+    ) as running:
         running.wait_until_ready()
         yield running
 

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.routes import (
     adapters,
+    audio,
     chat,
     completions,
     embeddings,
@@ -27,6 +28,7 @@ GUARDED: tuple[APIRouter, ...] = (
     messages.router,
     embeddings.router,
     scoring.router,
+    audio.router,
     models.router,
     adapters.router,
     tokenize.router,

@@ -5,7 +5,7 @@ from functools import partial
 
 from fastapi import APIRouter
 
-from app.answering import Answering
+from app.answering import Answering, read_anything
 from app.dependencies import ReadyEngine
 from engine import Answer, Engine
 
@@ -48,4 +48,4 @@ def _answering(engine: Engine, ask: Callable[[], Awaitable[Answer]]) -> Answerin
     async def without_body(_: bytes) -> Answer:
         return await ask()
 
-    return Answering(engine, without_body, reads=False)
+    return Answering(engine, without_body, read_anything)

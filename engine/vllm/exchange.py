@@ -79,6 +79,8 @@ async def _created_by(
     served: tuple[str, ...],
 ) -> Answer:
     result = await create(request)
+    if isinstance(result, Whole):
+        return result
     if isinstance(result, ErrorResponse):
         raise from_response(result, request.model, served)
     if isinstance(result, bytes):

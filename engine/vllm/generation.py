@@ -19,6 +19,9 @@ from engine.vllm.refusals import DEAD, FAILED, EndedEarlyError
 
 log = logging.getLogger(__name__)
 
+# Nobody who still reads has asked for it: the engine is ending, or has failed. Not an answer.
+_UNFINISHED = ("abort", "error")
+
 Output = RequestOutput | PoolingRequestOutput
 
 created: ContextVar[list["Generation"]] = ContextVar("created")
@@ -81,6 +84,10 @@ class Generation:
             raise StopAsyncIteration
         assert isinstance(output, Output)  # vLLM's union has an exception, too
         self._finished = output.finished
+        if isinstance(output, RequestOutput) and any(
+            completion.finish_reason in _UNFINISHED for completion in output.outputs
+        ):
+            raise GenerationFailedError("The engine ended this answer early.")
         return output
 
     async def aclose(self) -> None:

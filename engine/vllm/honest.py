@@ -25,9 +25,3 @@ class Honest(OwnIds, GenerateBaseServing):
 
     def _get_active_default_mm_loras(self, request: Any) -> None:
         """None; vLLM would answer on an adapter called "text" whoever sends parts of that type."""
-
-    def _raise_if_error(self, finish_reason: str | None, request_id: str) -> None:
-        if finish_reason == "abort":
-            # Nobody who still reads asked for it: the engine is ending. Not a finished answer.
-            raise EndedEarlyError(GenerationFailedError("The engine ended this answer early."))
-        super()._raise_if_error(finish_reason, request_id)

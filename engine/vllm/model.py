@@ -114,6 +114,8 @@ class Model:
             await self.serving.embeddings.embed(b'{"input": "warm up"}')
         if self.serving.scores:
             await self.serving.scoring.score(b'{"text_1": "warm up", "text_2": "warm up"}')
+        if self.serving.hears:
+            await self.serving.speech.warm_up()
         if self.serving.generates_text:
             await self._generate()
         # What exists now stays: the garbage collector need not look at it again. Collecting first

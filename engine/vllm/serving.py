@@ -25,6 +25,7 @@ from engine.vllm.inspection import Inspection
 from engine.vllm.messages import Messages
 from engine.vllm.responses import Responses, Track
 from engine.vllm.scoring import Scoring
+from engine.vllm.speech import Speech
 
 Part = TypeVar("Part")
 
@@ -57,6 +58,9 @@ class Serving:
             self._completions = Completions(assembly)
             self._messages = Messages(assembly)
             self._responses = Responses(assembly, config, track)
+        self._speech: Speech | None = None
+        if "transcription" in tasks:
+            self._speech = Speech(assembly, config)
         self._embeddings: Embeddings | None = None
         if client.model_config.get_pooling_task(tasks) == "embed":
             self._embeddings = Embeddings(assembly)
@@ -78,6 +82,11 @@ class Serving:
     def scores(self) -> bool:
         """Whether the model compares texts."""
         return self._scoring is not None
+
+    @property
+    def hears(self) -> bool:
+        """Whether the model writes down what is said."""
+        return self._speech is not None
 
     @property
     def completions(self) -> Completions:
@@ -103,6 +112,11 @@ class Serving:
     def scoring(self) -> Scoring:
         """What compares texts; raises `TaskNotSupportedError`."""
         return self._able(self._scoring, "a reranker or an embedding model")
+
+    @property
+    def speech(self) -> Speech:
+        """What writes down what is said; raises `TaskNotSupportedError`."""
+        return self._able(self._speech, "a model that transcribes speech")
 
     def _able(self, part: Part | None, needs: str) -> Part:
         if part is None:

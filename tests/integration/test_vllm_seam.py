@@ -11,6 +11,7 @@ from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.entrypoints.pooling.scoring.io_processor import CrossEncoderIOProcessor
 from vllm.entrypoints.pooling.scoring.serving import ServingScores
+from vllm.entrypoints.speech_to_text.base.serving import SpeechToTextBaseServing
 from vllm.lora.model_manager import LoRAModelManager
 from vllm.lora.request import LoRARequest
 from vllm.lora.utils import parse_fine_tuned_lora_name
@@ -56,7 +57,6 @@ def test_open_requests_can_be_answered_with_an_error() -> None:
     [
         "create_streaming_error_response",
         "_convert_generation_error_to_streaming_response",
-        "_raise_if_error",
         "_base_request_id",
         "_get_active_default_mm_loras",
     ],
@@ -88,6 +88,21 @@ def test_a_worker_tells_its_modules() -> None:
         assert name in source
     assert "self._adapter_manager = " in inspect.getsource(LRUCacheWorkerLoRAManager)
     assert "self.lora_manager = " in inspect.getsource(LoRAModelRunnerMixin)
+
+
+@pytest.mark.parametrize(
+    ("hook", "expected"),
+    [
+        ("_decode_and_chunk_speech", {"self", "audio_data"}),
+        ("_detect_language", {"self", "audio_chunk", "request_id"}),
+        (
+            "_get_verbose_segments",
+            {"self", "tokens", "log_probs", "request", "segment_class", "start_time"},
+        ),
+    ],
+)
+def test_the_hooks_for_speech_exist(hook: str, expected: set[str]) -> None:
+    assert parameters(getattr(SpeechToTextBaseServing, hook)) == expected
 
 
 def test_the_flags_we_refuse_are_flags_of_vllm() -> None:

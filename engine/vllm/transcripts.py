@@ -1,0 +1,89 @@
+"""vLLM's transcripts on their way out: OpenAI's JSON and events, text, subtitles.
+
+vLLM puts a space between clips whatever is there, numbers the segments of each clip from 0, and
+streams chunks like those of a chat, which OpenAI's SDK does not know.
+"""
+
+import math
+import re
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+from vllm.entrypoints.speech_to_text.transcription.protocol import TranscriptionResponseVerbose
+from vllm.entrypoints.speech_to_text.translation.protocol import TranslationResponseVerbose
+
+from engine.answer import Whole
+from engine.subtitles import Cue, srt, vtt
+
+Verbose = TranscriptionResponseVerbose | TranslationResponseVerbose
+
+SUBTITLES: dict[str, tuple[str, Callable[[Iterator[Cue]], str]]] = {
+    "srt": ("application/x-subrip; charset=utf-8", srt),
+    "vtt": ("text/vtt; charset=utf-8", vtt),
+}
+"""Formats that are made of segments → their media type, and what writes them."""
+
+_SPACES = re.compile(" {2,}")
+
+
+def written(found: Any, response_format: str) -> Whole:
+    """A whole transcript of vLLM's in the format that was asked for."""
+    text = _SPACES.sub(" ", found.text).strip()
+    if response_format == "text":
+        return Whole(f"{text}\n".encode(), "text/plain; charset=utf-8")
+    body = found.model_dump() | {"text": text}
+    if isinstance(found, Verbose):
+        body |= {
+            "segments": [_segment(number, found) for number in range(len(found.segments or ()))],
+            "usage": {"type": "duration", "seconds": math.ceil(found.duration)},
+        }
+        del body["words"]  # never there
+    if response_format in SUBTITLES:
+        media_type, write = SUBTITLES[response_format]
+        cues = (Cue(part["start"], part["end"], part["text"]) for part in body["segments"])
+        return Whole(write(cues).encode(), media_type)
+    return Whole(orjson.dumps(body))
+
+
+def _segment(number: int, found: Verbose) -> dict[str, Any]:
+    """A segment as it is in the whole; a model hears the silence that fills its last clip, too."""
+    segment = (found.segments or [])[number]
+    start = min(segment.start, found.duration)
+    end = max(start, min(segment.end, found.duration))
+    return segment.model_dump() | {"id": number, "start": start, "end": end}
+
+
+async def events(frames: AsyncGenerator[str]) -> AsyncGenerator[str]:
+    """OpenAI's events for the frames of vLLM, which must have the usage in them."""
+    text = ""
+    usage: dict[str, int] = {}
+    async with aclosing(frames):
+        async for frame in frames:
+            data = frame.removeprefix("data: ").strip()
+            if data == "[DONE]":
+                break
+            chunk = orjson.loads(data)
+            usage = chunk.get("usage") or usage
+            for choice in chunk["choices"]:
+                delta = _SPACES.sub(" ", choice["delta"].get("content") or "")
+                delta = delta if text else delta.lstrip()
+                if delta:
+                    text += delta
+                    yield _event("transcript.text.delta", delta=delta)
+    yield _event(
+        "transcript.text.done",
+        text=text,
+        usage={
+            "type": "tokens",
+            "input_tokens": usage["prompt_tokens"],
+            "output_tokens": usage["completion_tokens"],
+            "total_tokens": usage["total_tokens"],
+        },
+    )
+    yield "data: [DONE]\n\n"
+
+
+def _event(kind: str, **fields: Any) -> str:
+    return f"data: {orjson.dumps({'type': kind, **fields}).decode()}\n\n"
