@@ -8,13 +8,13 @@ from typing import Any
 
 from vllm.entrypoints.launchers.cli_args import resolve_default_chat_template_kwargs
 from vllm.renderers.chat_utils import ChatTemplateConfig, load_chat_template
-from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.answer import Answer
 from engine.limits import Limits
 from engine.vllm.adapters import LoadedAdapters, Models
 from engine.vllm.client import EngineClient
 from engine.vllm.exchange import answer, parse_object
+from engine.vllm.renderer import Renderer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Assembly:
     args: argparse.Namespace
     limits: Limits
     models: Models
-    renderer: OnlineRenderer
+    renderer: Renderer
     base_names: tuple[str, ...]
     """The model's names; the first is the one answers carry."""
 
@@ -57,7 +57,7 @@ class Assembly:
             "tool_strict_level": args.tool_strict_level,
             "reasoning_parser": args.structured_outputs_config.reasoning_parser,
         }
-        renderer = OnlineRenderer(
+        renderer = Renderer(
             model_config=client.model_config,
             renderer=client.renderer,
             trust_request_mm_kwargs=args.trust_request_mm_kwargs,

@@ -16,6 +16,7 @@ from vllm.lora.model_manager import LoRAModelManager
 from vllm.lora.request import LoRARequest
 from vllm.lora.utils import parse_fine_tuned_lora_name
 from vllm.lora.worker_manager import LRUCacheWorkerLoRAManager
+from vllm.renderers.online_renderer import OnlineRenderer
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
@@ -103,6 +104,12 @@ def test_a_worker_tells_its_modules() -> None:
 )
 def test_the_hooks_for_speech_exist(hook: str, expected: set[str]) -> None:
     assert parameters(getattr(SpeechToTextBaseServing, hook)) == expected
+
+
+@pytest.mark.parametrize("hook", ["preprocess_chat", "adjust_harmony_request"])
+def test_the_renderer_constrains_where_we_override_it(hook: str) -> None:
+    assert "request" in parameters(getattr(OnlineRenderer, hook))
+    assert "adjust_request" in inspect.getsource(getattr(OnlineRenderer, hook))
 
 
 def test_the_flags_we_refuse_are_flags_of_vllm() -> None:
