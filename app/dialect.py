@@ -36,13 +36,16 @@ class Dialect:
 
 def _openai(failure: Failure, request_id: str) -> bytes:
     del request_id  # in a header only
-    shown = {
+    return orjson.dumps({"error": _fields(failure)})
+
+
+def _fields(failure: Failure) -> dict[str, str | None]:
+    return {
         "message": failure.message,
         "type": failure.type,
         "param": failure.param,
         "code": failure.code,
     }
-    return orjson.dumps({"error": shown})
 
 
 # https://docs.anthropic.com/en/api/errors
@@ -66,8 +69,10 @@ def _anthropic(failure: Failure, request_id: str) -> bytes:
 
 
 def _openai_event(failure: Failure, request_id: str, position: int) -> bytes:
-    del position
-    return b"data: %b\n\n" % _openai(failure, request_id)
+    del request_id, position
+    # NVIDIA's client for LangChain takes an error without `object` for the end of a whole answer.
+    error = {"object": "error", **_fields(failure)}
+    return b"data: %b\n\n" % orjson.dumps({"error": error})
 
 
 def _responses_event(failure: Failure, request_id: str, position: int) -> bytes:

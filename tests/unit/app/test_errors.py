@@ -89,7 +89,16 @@ def test_overload_has_the_status_that_anthropics_clients_know() -> None:
 
 def test_the_last_event_of_a_stream_is_written_as_its_clients_read_it() -> None:
     error = errors.EngineDeadError("gone")
-    assert event_of(error, scope("/v1/completions"), 3).startswith(b'data: {"error":')
+    data = event_of(error, scope("/v1/completions"), 3).removeprefix(b"data: ")
+    assert json.loads(data) == {
+        "error": {
+            "object": "error",
+            "message": "gone",
+            "type": "server_error",
+            "param": None,
+            "code": "engine_dead",
+        }
+    }
     assert event_of(error, scope("/v1/messages"), 3).startswith(
         b'event: error\ndata: {"type":"error"'
     )
