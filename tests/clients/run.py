@@ -1,63 +1,134 @@
 """Runs each client's tests in its own environment: `make clients`, or names of folders behind it.
 
-The environments are kept in build/clients; each is made anew when its requirements change.
+The environments are kept in build/clients; each is made anew when what it pins changes. Clients
+find the built-in model at URL and, where one of them has tests of embeddings, such a model at
+EMBEDDING_URL.
 """
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import minilm
 from tests.support.server import Server, clean_environment
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ENVIRONMENTS = ROOT / "build" / "clients"
 DEMO = ROOT / "deploy" / "demo" / "unigate-demo"
+# Nobody waits for these tests to say that a machine is slow.
+SLOW = 4.0
 
 
-def python_of(client: Path) -> str:
-    """The interpreter of the client's environment, which is made if need be."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the clients of a language are set up and tested; both get its folder and environment."""
+
+    set_up: Callable[[Path, Path], None]
+    command: Callable[[Path, Path], list[str]]
+
+
+def set_up_python(client: Path, place: Path) -> None:
+    venv.create(place, clear=True, with_pip=True)
+    pip = [str(place / "bin" / "pip"), "--disable-pip-version-check", "--quiet", "install"]
+    words = ["--requirement", str(client / "requirements.txt")]
+    subprocess.run([*pip, *words], check=True)  # noqa: S603  # ours
+
+
+def pytest_of(client: Path, place: Path) -> list[str]:
+    """Without this project's configuration, which is for its own tests."""
+    own = client / "pytest.ini"
+    configuration = str(own) if own.is_file() else os.devnull
+    alone = ["-c", configuration, "--rootdir", str(client), "--confcutdir", str(client)]
+    python = [str(place / "bin" / "python"), "-B", "-m", "pytest", "-q", "-rsx"]
+    return [*python, *alone, "-p", "no:cacheprovider", str(client)]
+
+
+def set_up_node(client: Path, place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(client / name, place)
+    subprocess.run(["npm", "ci", "--engine-strict", "--silent"], cwd=place, check=True)  # noqa: S607
+
+
+def node_of(client: Path, place: Path) -> list[str]:
+    """On copies of the tests: Node looks for packages only above the file that imports them."""
+    tests = [shutil.copy(test, place) for test in sorted(client.glob("*.test.mjs"))]
+    return ["node", "--test", "--test-timeout=120000", "--test-reporter=spec", *map(str, tests)]
+
+
+# By the file that pins what a client needs.
+KINDS = {
+    "requirements.txt": Kind(set_up_python, pytest_of),
+    "package-lock.json": Kind(set_up_node, node_of),
+}
+
+
+def all_clients() -> dict[Path, str]:
+    """Each client's folder, and the file in it that pins what it needs."""
+    found = {path.parent: path.name for pins in KINDS for path in HERE.glob(f"*/{pins}")}
+    return dict(sorted(found.items()))
+
+
+def set_up(client: Path, pins: Path) -> Path:
+    """The client's environment, which is made if need be."""
     place = ENVIRONMENTS / client.name
-    wanted = (client / "requirements.txt").read_text()
-    stamp = place / "requirements.txt"
-    python = place / "bin" / "python"
+    wanted = pins.read_text()
+    stamp = place / "pins"
     if not stamp.is_file() or stamp.read_text() != wanted:
-        sys.stdout.write(f"{client.name}: setting up {place.relative_to(ROOT)} …\n")
-        sys.stdout.flush()
-        venv.create(place, clear=True, with_pip=True)
-        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-        words = ["--requirement", str(client / "requirements.txt")]
-        subprocess.run([*pip, *words], check=True)  # noqa: S603  # ours
+        say(client, f"setting up {place.relative_to(ROOT)} …")
+        KINDS[pins.name].set_up(client, place)
         stamp.write_text(wanted)
-    return str(python)
+    return place
 
 
-def run(client: Path, url: str) -> int:
-    """Pytest's exit code; without this project's configuration, which is for its own tests."""
-    place = str(client)
-    alone = ["-c", "/dev/null", "--rootdir", place, "--confcutdir", place, "-p", "no:cacheprovider"]
-    return subprocess.run(  # noqa: S603  # ours
-        [python_of(client), "-B", "-m", "pytest", "-q", *alone, place],
-        env=clean_environment(URL=url),
-        check=False,
-    ).returncode
+def run(client: Path, pins: str, urls: dict[str, str]) -> bool:
+    """Whether its tests pass."""
+    try:
+        place = set_up(client, client / pins)
+        command = KINDS[pins].command(client, place)
+        return not subprocess.run(command, env=clean_environment(**urls), check=False).returncode  # noqa: S603  # ours
+    except (OSError, subprocess.SubprocessError) as error:
+        say(client, f"cannot be run: {error}")  # without npm, for one
+        return False
+
+
+def say(client: Path, what: str) -> None:
+    sys.stdout.write(f"{client.name}: {what}\n")
+    sys.stdout.flush()
+
+
+def wants_embeddings(client: Path) -> bool:
+    return any(client.glob("*embeddings*"))
 
 
 def main() -> None:
     """All clients, or those that are named."""
-    every = sorted(path.parent for path in HERE.glob("*/requirements.txt"))
+    every = all_clients()
     names = sys.argv[1:] or [client.name for client in every]
     unknown = set(names) - {client.name for client in every}
     if unknown:
         sys.exit(f"no such client: {', '.join(sorted(unknown))}")
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        Server(str(DEMO), log=Path(scratch) / "log") as server,
-    ):
-        server.wait_until_ready()
-        failed = [c.name for c in every if c.name in names and run(c, server.url)]
+    chosen = {client: pins for client, pins in every.items() if client.name in names}
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        demo = stack.enter_context(Server(str(DEMO), log=scratch / "log", slow=SLOW))
+        demo.wait_until_ready()
+        urls = {"URL": demo.url}
+        if any(map(wants_embeddings, chosen)):
+            log = scratch / "embedding-log"
+            embedding = stack.enter_context(minilm.serve(log=log, slow=SLOW))
+            embedding.wait_until_ready()
+            urls["EMBEDDING_URL"] = embedding.url
+        failed = [client.name for client, pins in chosen.items() if not run(client, pins, urls)]
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 

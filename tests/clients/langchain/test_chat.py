@@ -1,17 +1,24 @@
 """LangChain's ChatOpenAI, unmodified, in both of OpenAI's dialects."""
 
 import os
+from typing import Literal
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
+from pydantic import BaseModel
 
 
 @tool
 def get_weather(city: str) -> str:
     """Get the current weather in a city"""
     return f"18 degrees in {city}, sunny"
+
+
+class Sky(BaseModel):
+    sky: Literal["clear", "cloudy"]
+    warm: bool
 
 
 @pytest.fixture(params=[False, True], ids=["chat completions", "responses"])
@@ -62,3 +69,10 @@ def test_a_streamed_tool_call_adds_up(chat):
         whole = chunk if whole is None else whole + chunk
     (wanted,) = whole.tool_calls
     assert (wanted["name"], wanted["args"]) == ("get_weather", {"city": "Paris"})
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+def test_an_answer_follows_a_schema(chat, method):
+    sky = chat.with_structured_output(Sky, method=method)
+    assert isinstance(sky.invoke("How is the sky?"), Sky)
+    assert isinstance(list(sky.stream("How is the sky?"))[-1], Sky)

@@ -1,11 +1,24 @@
 """LiteLLM as a library, by OpenAI's route and by Anthropic's."""
 
+import json
 import os
 
 import litellm
 import pytest
 
 ASK = {"messages": [{"role": "user", "content": "What is unigate?"}], "max_tokens": 200}
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get the current weather in a city",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    },
+}
 ROUTES = {"openai/unigate-demo": "/v1", "anthropic/unigate-demo": ""}
 
 
@@ -26,6 +39,22 @@ def test_a_streamed_answer(route):
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     assert "unigate" in text
     assert chunks[-1].choices[0].finish_reason == "stop"
+
+
+def test_a_streamed_tool_call(route):
+    messages = [{"role": "user", "content": "What is the weather in Paris?"}]
+    ask = {"messages": messages, "tools": [WEATHER], "max_tokens": 200, "temperature": 0}
+    answer = litellm.stream_chunk_builder(list(litellm.completion(**route, **ask, stream=True)))
+    (choice,) = answer.choices
+    assert choice.finish_reason == "tool_calls"
+    (call,) = choice.message.tool_calls
+    assert call.function.name == "get_weather"
+    assert json.loads(call.function.arguments) == {"city": "Paris"}
+
+
+def test_a_value_that_is_refused(route):
+    with pytest.raises(litellm.BadRequestError, match="top_p"):
+        litellm.completion(**route, **ASK, top_p=7)
 
 
 def test_a_model_that_is_not_served(route):

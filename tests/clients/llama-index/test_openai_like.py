@@ -2,6 +2,7 @@
 
 import os
 
+import openai
 import pytest
 from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
@@ -38,12 +39,24 @@ def test_a_completion(llm):
     assert "unigate" in llm.complete("What is unigate?").text
 
 
-def test_a_tool_is_called(llm):
-    def get_weather(city: str) -> str:
-        """Get the current weather in a city"""
-        return f"18 degrees in {city}, sunny"
+def get_weather(city: str) -> str:
+    """Get the current weather in a city"""
+    return f"18 degrees in {city}, sunny"
 
-    tool = FunctionTool.from_defaults(get_weather)
-    answer = llm.chat_with_tools([tool], user_msg="What is the weather in Paris?")
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_tool_is_called(llm, streamed):
+    tools = [FunctionTool.from_defaults(get_weather)]
+    asked = "What is the weather in Paris?"
+    if streamed:
+        answer = list(llm.stream_chat_with_tools(tools, user_msg=asked))[-1]
+    else:
+        answer = llm.chat_with_tools(tools, user_msg=asked)
     (call,) = llm.get_tool_calls_from_response(answer)
     assert (call.tool_name, call.tool_kwargs) == ("get_weather", {"city": "Paris"})
+
+
+def test_a_refusal_is_openais_error(llm):
+    with pytest.raises(openai.BadRequestError) as caught:
+        llm.chat(ASK, temperature=-1)
+    assert caught.value.param == "temperature"
