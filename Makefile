@@ -18,7 +18,7 @@ DEMO_ARGS := --enable-auto-tool-choice --tool-call-parser hermes --reasoning-par
 ARGS_cuda := --gpu-memory-utilization 0.5 --tensor-parallel-size 1
 export VLLM_CPU_KVCACHE_SPACE ?= 1
 
-.PHONY: help serve test clients unit lint types imports check lock demo clean
+.PHONY: help serve test clients equality unit lint types imports check lock demo clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -32,6 +32,9 @@ test: $(DEV_READY) ## set up, then every test that needs no GPU (ARGS="…" goes
 
 clients: $(DEV_READY) ## published clients, each in an environment of its own (ARGS="anthropic" runs one)
 	$(BIN)/python -m tests.clients.run $(ARGS)
+
+equality: $(DEV_READY) ## answers compared with those of `vllm serve`, field for field (two engines; minutes)
+	$(BIN)/python -m pytest tests/equality $(ARGS)
 
 unit: $(DEV_READY) ## the tests that need no engine
 	$(BIN)/python -m pytest tests/unit $(ARGS)

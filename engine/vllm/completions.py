@@ -70,6 +70,7 @@ class Completions:
         # vLLM refuses these too, but without naming the field.
         if request.n is not None and request.n < 1:
             raise InvalidRequestError(f"n must be at least 1, got {request.n}.", "n")
-        if "" in (request.stop or []) or request.stop == "":
+        stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
+        if "" in stops:
             raise InvalidRequestError("stop must not contain an empty string.", "stop")
         return request

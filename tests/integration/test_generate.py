@@ -42,6 +42,15 @@ def test_usage_comes_last_when_it_is_asked_for(server: Server) -> None:
     assert usage["usage"]["completion_tokens"] == 5
 
 
+@pytest.mark.parametrize("stop", ["unigate", ["unigate"]], ids=["text", "list"])
+def test_an_answer_stops_at_a_stop_string(server: Server, stop: str | list[str]) -> None:
+    body = {"messages": MESSAGES, "temperature": 0, "stop": stop}
+    (choice,) = server.post("/v1/chat/completions", body).json()["choices"]
+    assert choice["finish_reason"] == "stop"
+    assert choice["stop_reason"] == "unigate"
+    assert "unigate" not in choice["message"]["content"]
+
+
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_n_answers_come_for_n(server: Server, streamed: bool) -> None:
     body = {"prompt": "The server", "n": 3, "max_tokens": 4, "stream": streamed}
