@@ -67,6 +67,9 @@ def from_settings(settings: Settings) -> list[Argument]:
             ("--max-loras", (str(settings.max_gpu_loras),), "max_gpu_loras"),
             ("--max-cpu-loras", (str(cached),), "max_cpu_loras"),
         ]
+    if settings.max_images_per_prompt is not None:
+        limits = json.dumps({"image": settings.max_images_per_prompt})
+        made.append(("--limit-mm-per-prompt", (limits,), "max_images_per_prompt"))
     return [Argument(flag, values, names_of(setting)[0]) for flag, values, setting in made]
 
 

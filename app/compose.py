@@ -13,6 +13,7 @@ from app.plan import Plan
 from app.settings import Settings
 from engine import AdapterOptions, EngineConfig
 from engine.limits import Limits
+from engine.media.rules import MediaRules
 from profiles.progress import Progress
 from profiles.progress_report import ProgressReport
 from profiles.source import LocalModel, ModelSource, parse_source
@@ -142,6 +143,23 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
         responses_bytes=settings.responses_mib << 20,
         responses_kept_s=settings.responses_kept_s,
         audio_bytes=settings.max_audio_mib << 20,
+        audio_s=settings.max_audio_s,
+        media=_media_rules(settings),
+    )
+
+
+def _media_rules(settings: Settings) -> MediaRules:
+    return MediaRules(
+        fetches=settings.media_fetch,
+        hosts=settings.media_hosts,
+        allows_http=settings.media_allow_http,
+        private_networks=settings.media_private_networks,
+        connect_timeout_s=settings.media_connect_timeout_s,
+        timeout_s=settings.media_timeout_s,
+        item_bytes=settings.media_mib << 20,
+        request_bytes=settings.media_request_mib << 20,
+        image_pixels=int(settings.image_megapixels * 1_000_000),
+        request_pixels=int(settings.image_request_megapixels * 1_000_000),
         audio_s=settings.max_audio_s,
     )
 

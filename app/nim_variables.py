@@ -39,6 +39,14 @@ NOT_SUPPORTED: dict[str, str] = {
     "UNIGATE_CONSOLE": _NOT_YET,
     # Not NIM's, but whoever sets it believes that the server is locked.
     "VLLM_API_KEY": "this version checks no keys; let only those in who may use the server",
+    # Not NIM's either: what they configure in vLLM is not what fetches here.
+    "VLLM_MEDIA_CONNECTOR": "unigate fetches media itself; UNIGATE_MEDIA_FETCH has the switch",
+    "VLLM_MEDIA_CACHE": "media are fetched anew for each request",
+    "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "redirects of media are never followed",
+    "VLLM_IMAGE_FETCH_TIMEOUT": "set UNIGATE_MEDIA_TIMEOUT_S",
+    "VLLM_AUDIO_FETCH_TIMEOUT": "set UNIGATE_MEDIA_TIMEOUT_S",
+    "VLLM_VIDEO_FETCH_TIMEOUT": "set UNIGATE_MEDIA_TIMEOUT_S",
+    "VLLM_MAX_MEDIA_DOWNLOAD_SIZE_MB": "set UNIGATE_MEDIA_MIB",
     "NIM_DRAFT_MODEL_PATH": _ARGUMENT.format("--speculative-config"),
     "NIM_GPU_MEM_FRACTION": _ARGUMENT.format("--gpu-memory-utilization"),
     "NIM_GPU_MEMORY_UTILIZATION": _ARGUMENT.format("--gpu-memory-utilization"),

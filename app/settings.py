@@ -10,11 +10,13 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from app.media_settings import MediaSettings
 from app.nim_variables import NOT_SUPPORTED, TOLERATED
+from app.setting import setting as _setting
 from profiles.access import Access
 
 _PREFIXES = ("NIM_", "UNIGATE_")
@@ -31,13 +33,6 @@ class BadSettingsError(Exception):
     """A setting that cannot be used; the message says which and what to do."""
 
 
-def _setting(default: Any, *names: str, description: str, **bounds: Any) -> Any:
-    """One setting: `names` are its variables, first the one that wins."""
-    return Field(
-        default, description=description, json_schema_extra={"names": list(names)}, **bounds
-    )
-
-
 def _home() -> Path:
     """The user's directory for caches."""
     # A container's arbitrary user may have no home.
@@ -49,7 +44,7 @@ def _default_cache() -> Path:
     return _home() / "unigate"
 
 
-class Settings(BaseModel):
+class Settings(MediaSettings):
     """What the process is told through its environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -239,7 +234,8 @@ class Settings(BaseModel):
     )  # fmt: skip
     max_audio_s: float = _setting(
         600.0, "UNIGATE_MAX_AUDIO_S", gt=0,
-        description="Longest audio that `/v1/audio` takes; decoded, a second has 64 kB.",
+        description="Longest audio that `/v1/audio` or a chat takes; decoded, a second has 64 kB "
+        "in the one, 192 kB in the other.",
     )  # fmt: skip
     drain_delay_s: float = _setting(
         5.0, "UNIGATE_DRAIN_DELAY_S", ge=0,

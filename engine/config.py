@@ -1,9 +1,10 @@
 """What the engine is started with: complete, validated, and free of vLLM's types."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.limits import Limits
+from engine.media.rules import MediaRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,9 @@ class EngineConfig:
 
     audio_s: float = 600.0
     """How long it may last."""
+
+    media: MediaRules = field(default_factory=MediaRules)
+    """What requests may bring of images, audio and video, and where it is fetched from."""
 
     stop_timeout_s: float = 10.0
     """Longest wait for the engine's processes to end by themselves before they are killed."""

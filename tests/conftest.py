@@ -1,6 +1,8 @@
 """What all tiers share: one real server per session, and a clean environment."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import minilm as minilm_model
+from tests.support.media_origin import Authority
 from tests.support.server import Server
 
 if TYPE_CHECKING:
@@ -108,6 +111,41 @@ def speech_server(slow: float, tmp_path_factory: pytest.TempPathFactory) -> Iter
     engine = ("--dtype", "float32", "--enforce-eager", "--max-num-seqs", "2")
     with Server(
         str(TONE_WHISPER), log=log, slow=slow, environment=environment, engine_arguments=engine
+    ) as running:
+        running.wait_until_ready()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """Who is trusted by the servers of tests that speak TLS with others."""
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def vision_server(
+    demo: Path, slow: float, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A real server with a model that sees, shared like `server`; it may fetch from here."""
+    model = tmp_path_factory.mktemp("vision-server")
+    writer = "tests.support.vision_model"
+    subprocess.run(  # noqa: S603  # ours
+        [sys.executable, "-m", writer, str(model), str(demo)],
+        check=True, cwd=Path(__file__).parents[1], capture_output=True,
+    )  # fmt: skip
+    environment = {
+        "NIM_SERVED_MODEL_NAME": "eyes",
+        "NIM_MAX_IMAGES_PER_PROMPT": "3",
+        "UNIGATE_MEDIA_PRIVATE_NETWORKS": "127.0.0.1/32",
+        "UNIGATE_MEDIA_TIMEOUT_S": f"{3 * slow:g}",
+        "UNIGATE_MEDIA_MIB": "1",
+        "UNIGATE_IMAGE_MEGAPIXELS": "1",
+        "UNIGATE_IMAGE_REQUEST_MEGAPIXELS": "1.5",
+        "SSL_CERT_FILE": str(authority.write(model / "authority.pem")),
+    }
+    plain = ("--dtype", "float32", "--enforce-eager")
+    with Server(
+        str(model), log=model / "log", slow=slow, environment=environment, engine_arguments=plain
     ) as running:
         running.wait_until_ready()
         yield running

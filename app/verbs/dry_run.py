@@ -56,8 +56,13 @@ def _shown(argument: Argument) -> str:
 
 def _setting_rows(resolved: Resolved, told: set[str]) -> list[tuple[str, str, str]]:
     return [
-        # SecretStr prints itself masked.
-        (name, str(getattr(resolved.settings, name)), resolved.sources.get(name, "default"))
+        (name, _said(getattr(resolved.settings, name)), resolved.sources.get(name, "default"))
         for name in Settings.model_fields
         if name not in told
     ]
+
+
+def _said(value: object) -> str:
+    """As a variable has it."""
+    # SecretStr prints itself masked.
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -23,6 +23,8 @@ class Allowance:
         self._pixels = 0
         self.deadline_s = asyncio.get_running_loop().time() + rules.timeout_s
         """The event loop's time at which everything must have arrived."""
+        self.audio_s = rules.audio_s
+        """How long each audio may last."""
         self.turn = asyncio.Semaphore(_AT_ONCE)
         """Held by whoever fetches."""
 

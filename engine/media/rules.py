@@ -38,3 +38,6 @@ class MediaRules:
 
     request_pixels: int = 256_000_000
     """All images of a request together."""
+
+    audio_s: float = 600.0
+    """Longest audio, each."""

@@ -78,6 +78,10 @@ def _refuse_server_flags(parser: FlexibleArgumentParser, namespace: argparse.Nam
         raise _RefusedError(
             f"{namespace.model_tag!r} is not a flag; a model stands right behind `serve`",
         )
+    if namespace.allowed_local_media_path:
+        raise _RefusedError(
+            "--allowed-local-media-path: requests are never given files of this machine",
+        )
     for name in sorted(OF_VLLMS_SERVER & vars(namespace).keys()):
         if getattr(namespace, name) != parser.get_default(name):
             flag = "--" + name.replace("_", "-")

@@ -10,10 +10,13 @@ from vllm.entrypoints.launchers.cli_args import resolve_default_chat_template_kw
 from vllm.renderers.chat_utils import ChatTemplateConfig, load_chat_template
 
 from engine.answer import Answer
+from engine.config import EngineConfig
 from engine.limits import Limits
+from engine.media.intake import Intake
 from engine.vllm.adapters import LoadedAdapters, Models
 from engine.vllm.client import EngineClient
 from engine.vllm.exchange import answer, parse_object
+from engine.vllm.media import intake_of
 from engine.vllm.renderer import Renderer
 
 
@@ -32,6 +35,9 @@ class Assembly:
     adapters: LoadedAdapters
     """What else requests may name; changes while serving."""
 
+    intake: Intake
+    """Judges the media of a request, before vLLM sees it."""
+
     options: dict[str, Any]
     """What renderer and serving classes must agree on: chat template, tools, reasoning."""
 
@@ -40,7 +46,7 @@ class Assembly:
         cls,
         client: EngineClient,
         args: argparse.Namespace,
-        limits: Limits,
+        config: EngineConfig,
         adapters: LoadedAdapters,
     ) -> "Assembly":
         """Takes a while: the renderer compiles its template."""
@@ -68,11 +74,17 @@ class Assembly:
         return cls(
             client=client,
             args=args,
-            limits=limits,
+            limits=config.limits,
             models=Models(client, base_names, adapters),
             renderer=renderer,
             base_names=base_names,
             adapters=adapters,
+            intake=intake_of(
+                client.model_config,
+                client.renderer.mm_processor,
+                config.media,
+                trusts=args.trust_request_mm_kwargs,
+            ),
             options=options,
         )
 
@@ -96,9 +108,14 @@ class Assembly:
         )
 
     def read(self, body: bytes) -> dict[str, Any]:
-        """The JSON object in a body, if it asks for no more than it may; raises `EngineError`."""
+        """The JSON object in a body, if it asks for and brings no more than it may.
+
+        Belongs into the task that answers the request, whose media are loaded there; raises
+        `EngineError`.
+        """
         request = parse_object(body)
         self.limits.check(request)
+        self.intake.admit(request)
         return request
 
     async def answer(

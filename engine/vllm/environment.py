@@ -4,6 +4,9 @@ import os
 
 from engine.config import EngineConfig
 
+MEDIA_CONNECTOR = "unigate"
+"""The name by which vLLM finds what loads media (`engine.vllm.media`)."""
+
 
 def prepare(scratch: str, log_level: str) -> None:
     """Set what vLLM reads when it is imported; `scratch` is a directory of this process alone."""
@@ -17,6 +20,8 @@ def prepare(scratch: str, log_level: str) -> None:
     _default("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     # Adapters are ours to load; vLLM's switch would make it keep a lock for each unknown name.
     os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "0"
+    # Not a default: another one would load whatever a client names, from wherever it is.
+    os.environ["VLLM_MEDIA_CONNECTOR"] = MEDIA_CONNECTOR
     # Nothing is reported to anyone unless the user asks for it.
     _default("VLLM_NO_USAGE_STATS", "1")
 

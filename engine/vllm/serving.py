@@ -48,7 +48,7 @@ class Serving:
         self._created = int(time.time())
         self._max_model_len = client.model_config.max_model_len
         set_default_fingerprint_mode(args.fingerprint_mode, args.fingerprint_value)
-        assembly = self._assembly = Assembly.of(client, args, config.limits, adapters)
+        assembly = self._assembly = Assembly.of(client, args, config, adapters)
         self.inspection = Inspection(assembly)
         self.dynamic_adapters = DynamicAdapters(library)
         self._completions: Completions | None = None

@@ -18,6 +18,7 @@ from tests.support.limits import DEFAULTS
         (["--enable-auto-tool-choice", "--tool-call-parser", "nonsense"], "nonsense"),
         (["--api-key", "secret-of-mine"], "--api-key"),
         (["--ssl-keyfile", "key.pem"], "--ssl-keyfile"),
+        (["--allowed-local-media-path", "/srv"], "--allowed-local-media-path"),
     ],
     ids=str,
 )

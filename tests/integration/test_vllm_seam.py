@@ -1,5 +1,6 @@
 """The names and signatures of vLLM that we rely on, nothing else: an upgrade breaks here first."""
 
+import asyncio
 import inspect
 import subprocess
 import sys
@@ -16,13 +17,18 @@ from vllm.lora.model_manager import LoRAModelManager
 from vllm.lora.request import LoRARequest
 from vllm.lora.utils import parse_fine_tuned_lora_name
 from vllm.lora.worker_manager import LRUCacheWorkerLoRAManager
+from vllm.multimodal.media import MEDIA_CONNECTOR_REGISTRY, MediaConnector
+from vllm.renderers import chat_utils
 from vllm.renderers.online_renderer import OnlineRenderer
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
 from vllm.v1.worker.lora_model_runner_mixin import LoRAModelRunnerMixin
 
+from engine.errors import InvalidRequestError
 from engine.vllm.arguments import OF_VLLMS_SERVER
+from engine.vllm.environment import MEDIA_CONNECTOR
+from engine.vllm.media import Connector
 
 
 def parameters(function: object) -> set[str]:
@@ -110,6 +116,45 @@ def test_the_hooks_for_speech_exist(hook: str, expected: set[str]) -> None:
 def test_the_renderer_constrains_where_we_override_it(hook: str) -> None:
     assert "request" in parameters(getattr(OnlineRenderer, hook))
     assert "adjust_request" in inspect.getsource(getattr(OnlineRenderer, hook))
+
+
+def test_media_are_loaded_by_a_connector_of_ours() -> None:
+    assert issubclass(MEDIA_CONNECTOR_REGISTRY.name2class[MEDIA_CONNECTOR], Connector)
+    # In all renderers: they ask the registry, and the connector asks itself for every URL.
+    assert "MEDIA_CONNECTOR_REGISTRY.load" in inspect.getsource(chat_utils)
+    assert inspect.getsource(chat_utils).count("envs.VLLM_MEDIA_CONNECTOR") == 2
+    fetching = {name for name in dir(MediaConnector) if name.startswith("fetch_")}
+    assert fetching == {
+        f"fetch_{kind}{form}{suffix}"
+        for kind in ("image", "audio", "video")
+        for form in ("", "_embedding")
+        for suffix in ("", "_async")
+    }
+    for name in fetching:
+        source = inspect.getsource(getattr(MediaConnector, name))
+        assert "self.load_from_url" in source or "load_base64" in source
+    ours = parameters(Connector.load_from_url_async)
+    assert parameters(MediaConnector.load_from_url_async) == ours
+    assert parameters(MediaConnector.load_from_url) == ours
+
+
+def test_nothing_is_loaded_where_no_request_was_admitted() -> None:
+    connector = MEDIA_CONNECTOR_REGISTRY.load(MEDIA_CONNECTOR)
+    image = "data:image/png;base64,AAAA"
+    with pytest.raises(InvalidRequestError, match="takes no images"):
+        asyncio.run(connector.fetch_image_async(image))
+    for fetch in (connector.fetch_image, connector.fetch_audio, connector.fetch_video):
+        with pytest.raises(InvalidRequestError, match="takes no images"):
+            fetch(image)
+
+
+def test_every_part_that_vllm_takes_for_media_is_known() -> None:
+    known = {"image_url", "input_image", "image_pil", "audio_url", "input_audio", "video_url"}
+    tensors = {"image_embeds", "audio_embeds", "video_embeds", "prompt_embeds"}
+    assert (
+        set(chat_utils.MM_PARSER_MAP) - chat_utils.TEXT_PART_TYPES - {"tool_reference"}
+        == known | tensors
+    )
 
 
 def test_the_flags_we_refuse_are_flags_of_vllm() -> None:

@@ -1,9 +1,11 @@
 """Engine arguments from several sources."""
 
+import json
+
 import pytest
 
-from app.arguments import Argument, from_text, from_words, merge, take
-from app.settings import BadSettingsError
+from app.arguments import Argument, from_settings, from_text, from_words, merge, take
+from app.settings import BadSettingsError, Settings
 
 
 def tokens(arguments: list[Argument]) -> list[str]:
@@ -65,3 +67,10 @@ def test_take_gives_the_value_and_the_rest() -> None:
 def test_take_refuses_a_flag_without_its_value() -> None:
     with pytest.raises(BadSettingsError, match="--port"):
         take(from_words(["--port"], "cli"), "--port")
+
+
+def test_the_most_images_of_a_request_are_one_of_its_limits() -> None:
+    ours = from_settings(Settings(max_images_per_prompt=4))
+    (limits,) = merge(ours, from_text("--limit-mm-per-prompt.video 2", "x"))
+    assert limits.tokens[0] == "--limit-mm-per-prompt"
+    assert json.loads(limits.tokens[1]) == {"image": 4, "video": 2}

@@ -87,3 +87,17 @@ def test_settings_of_adapters_without_adapters_are_warned_about() -> None:
     environment = {"NIM_PEFT_REFRESH_INTERVAL": "30", "NIM_MAX_LORA_RANK": "64"}
     assert len(read(environment).warnings) == 2
     assert read({**environment, "NIM_PEFT_SOURCE": "/loras"}).warnings == ()
+
+
+def test_networks_are_separated_by_commas_and_judged() -> None:
+    name = "UNIGATE_MEDIA_PRIVATE_NETWORKS"
+    networks = read({name: "10.1.0.0/16, fd12::/64,"}).settings.media_private_networks
+    assert [str(network) for network in networks] == ["10.1.0.0/16", "fd12::/64"]
+    for wrong in ("10.1.0.0/33", "example.com", "10.1.0.1/16"):
+        with pytest.raises(BadSettingsError, match=name):
+            read({name: wrong})
+
+
+def test_what_configures_vllms_own_fetching_is_said_to_do_nothing() -> None:
+    (warning,) = read({"VLLM_IMAGE_FETCH_TIMEOUT": "9"}).warnings
+    assert "UNIGATE_MEDIA_TIMEOUT_S" in warning
