@@ -36,7 +36,7 @@ def written(found: Any, response_format: str) -> Whole:
     body = found.model_dump() | {"text": text}
     if isinstance(found, Verbose):
         body |= {
-            "segments": [_segment(number, found) for number in range(len(found.segments or ()))],
+            "segments": _segments(found),
             "usage": {"type": "duration", "seconds": math.ceil(found.duration)},
         }
         del body["words"]  # never there
@@ -47,12 +47,18 @@ def written(found: Any, response_format: str) -> Whole:
     return Whole(orjson.dumps(body))
 
 
-def _segment(number: int, found: Verbose) -> dict[str, Any]:
-    """A segment as it is in the whole; a model hears the silence that fills its last clip, too."""
-    segment = (found.segments or [])[number]
-    start = min(segment.start, found.duration)
-    end = max(start, min(segment.end, found.duration))
-    return segment.model_dump() | {"id": number, "start": start, "end": end}
+def _segments(found: Verbose) -> list[dict[str, Any]]:
+    """Those of all clips as one series: numbered, and each ended where the next begins.
+
+    A model hears the silence that fills its last clip, too, and may end a segment in there.
+    """
+    segments = [segment.model_dump() for segment in found.segments or ()]
+    latest = found.duration
+    for number, segment in reversed(list(enumerate(segments))):
+        start = min(segment["start"], latest)
+        segment |= {"id": number, "start": start, "end": max(start, min(segment["end"], latest))}
+        latest = start
+    return segments
 
 
 async def events(frames: AsyncGenerator[str]) -> AsyncGenerator[str]:
