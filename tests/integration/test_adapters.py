@@ -109,6 +109,15 @@ def until_in_engine(server: Server, count: int, slow: float) -> None:
     )
 
 
+def until_nothing_lingers(server: Server, slow: float) -> None:
+    """Wait for the engine to be rid of what tests before have unloaded."""
+    wait_until(
+        lambda: metric(server, "unigate_adapters_in_engine") <= metric(server, "unigate_adapters"),
+        within_s=15 * slow,
+        what="the engine has no more adapters than are served",
+    )
+
+
 def test_adapters_that_are_there_at_the_start_are_models(adapter_server: Server) -> None:
     cards = {card["id"]: card for card in adapter_server.get("/v1/models").json()["data"]}
     assert {BASE, "one", "two"} <= cards.keys()
@@ -327,6 +336,7 @@ def test_a_frozen_engine_is_not_waited_for_longer_than_set(
     adapter_server: Server, slow: float
 ) -> None:
     server = adapter_server
+    until_nothing_lingers(server, slow)
     before = metric(server, "unigate_adapters_in_engine")
     core = server.engine_core()
     core.send_signal(signal.SIGSTOP)
