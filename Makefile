@@ -13,7 +13,6 @@ DEV_READY := $(VENV)/.ready-dev
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 DEMO := deploy/demo/unigate-demo
-DEMO_ARGS := --enable-auto-tool-choice --tool-call-parser hermes --reasoning-parser deepseek_v3
 # A demonstration leaves the rest of the GPU, and the other GPUs, to others. On a CPU its profile suffices.
 ARGS_cuda := --gpu-memory-utilization 0.5 --tensor-parallel-size 1
 export VLLM_CPU_KVCACHE_SPACE ?= 1
@@ -25,7 +24,7 @@ help: ## this list
 
 serve: $(READY) ## set up, then serve the built-in model on port 8000 (ARGS="…" adds engine arguments)
 	@if [ -n "$$NIM_MODEL_PATH" ]; then exec $(BIN)/unigate serve $(ARGS); \
-	else exec $(BIN)/unigate serve $(DEMO) $(DEMO_ARGS) $(ARGS_$(DEVICE)) $(ARGS); fi
+	else exec $(BIN)/unigate serve $(DEMO) $(ARGS_$(DEVICE)) $(ARGS); fi
 
 test: $(DEV_READY) ## set up, then every test that needs no GPU (ARGS="…" goes to pytest)
 	$(BIN)/python -m pytest $(ARGS)

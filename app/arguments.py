@@ -7,10 +7,14 @@ earlier one, and JSON objects are composed instead. vLLM's parser then judges th
 import json
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from app.settings import BadSettingsError, Settings, names_of
+
+if TYPE_CHECKING:
+    from profiles.parsers import Parsers
 
 # Flags that mean the same thing under another name; vLLM's parser knows both.
 _ALIASES = {
@@ -22,6 +26,25 @@ _ALIASES = {
     "-cc": "--compilation-config",
     "-ac": "--attention-config",
 }
+
+# The flags that have a setting of their own.
+_OWN = {
+    "max_model_len": "--max-model-len",
+    "tensor_parallel_size": "--tensor-parallel-size",
+    "pipeline_parallel_size": "--pipeline-parallel-size",
+    "trust_custom_code": "--trust-remote-code",
+    "disable_cuda_graph": "--enforce-eager",
+    "enable_auto_tool_choice": "--enable-auto-tool-choice",
+    "tool_call_parser": "--tool-call-parser",
+    "tool_parser_plugin": "--tool-parser-plugin",
+    "chat_template": "--chat-template",
+}
+_ON_BY_DEFAULT = ("enable_auto_tool_choice",)
+
+CHAT_TEMPLATE = "chat template"
+"""The source of what is chosen by the model's own files."""
+
+_FILES = ("--chat-template", "--tool-parser-plugin", "--reasoning-parser-plugin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +69,37 @@ class Argument:
 
 def from_settings(settings: Settings) -> list[Argument]:
     """The flags that settings of their own stand for."""
-    made: list[tuple[str, tuple[str, ...], str]] = []
-    if settings.max_model_len is not None:
-        made.append(("--max-model-len", (str(settings.max_model_len),), "max_model_len"))
-    if settings.tensor_parallel_size is not None:
-        size = str(settings.tensor_parallel_size)
-        made.append(("--tensor-parallel-size", (size,), "tensor_parallel_size"))
-    if settings.pipeline_parallel_size is not None:
-        size = str(settings.pipeline_parallel_size)
-        made.append(("--pipeline-parallel-size", (size,), "pipeline_parallel_size"))
-    if settings.trust_custom_code:
-        made.append(("--trust-remote-code", (), "trust_custom_code"))
-    if settings.disable_cuda_graph:
-        made.append(("--enforce-eager", (), "disable_cuda_graph"))
-    if settings.peft_source is not None:
-        cached = settings.max_cpu_loras or max(16, settings.max_gpu_loras)
-        made += [
-            ("--enable-lora", (), "peft_source"),
-            ("--max-lora-rank", (str(settings.max_lora_rank),), "max_lora_rank"),
-            ("--max-loras", (str(settings.max_gpu_loras),), "max_gpu_loras"),
-            ("--max-cpu-loras", (str(cached),), "max_cpu_loras"),
-        ]
-    if settings.max_images_per_prompt is not None:
-        limits = json.dumps({"image": settings.max_images_per_prompt})
-        made.append(("--limit-mm-per-prompt", (limits,), "max_images_per_prompt"))
+    made: list[Argument] = []
+    for setting, flag in _OWN.items():
+        value = getattr(settings, setting)
+        source = names_of(setting)[0]
+        if value is True:
+            made.append(Argument(flag, (), source))
+        elif value is False and setting in _ON_BY_DEFAULT:
+            made.append(Argument(f"--no-{flag.removeprefix('--')}", (), source))
+        elif value is not None and value is not False:
+            made.append(Argument(flag, (str(value),), source))
+    return [*made, *_of_adapters(settings), *_of_images(settings)]
+
+
+def _of_adapters(settings: Settings) -> list[Argument]:
+    if settings.peft_source is None:
+        return []
+    cached = settings.max_cpu_loras or max(16, settings.max_gpu_loras)
+    made: list[tuple[str, tuple[str, ...], str]] = [
+        ("--enable-lora", (), "peft_source"),
+        ("--max-lora-rank", (str(settings.max_lora_rank),), "max_lora_rank"),
+        ("--max-loras", (str(settings.max_gpu_loras),), "max_gpu_loras"),
+        ("--max-cpu-loras", (str(cached),), "max_cpu_loras"),
+    ]
     return [Argument(flag, values, names_of(setting)[0]) for flag, values, setting in made]
+
+
+def _of_images(settings: Settings) -> list[Argument]:
+    if settings.max_images_per_prompt is None:
+        return []
+    limits = json.dumps({"image": settings.max_images_per_prompt})
+    return [Argument("--limit-mm-per-prompt", (limits,), names_of("max_images_per_prompt")[0])]
 
 
 def from_profile(flags: Mapping[str, str], name: str) -> list[Argument]:
@@ -79,6 +108,38 @@ def from_profile(flags: Mapping[str, str], name: str) -> list[Argument]:
         Argument(flag, (value,) if value else (), f"profile {name}")
         for flag, value in flags.items()
     ]
+
+
+def from_parsers(parsers: "Parsers") -> list[Argument]:
+    """The flags for what the model's files say of tool calls and of reasoning."""
+    made: list[tuple[str, ...]] = []
+    if parsers.tool_calls:
+        made += [("--enable-auto-tool-choice",), ("--tool-call-parser", parsers.tool_calls)]
+    if parsers.reasoning:
+        made.append(("--reasoning-parser", parsers.reasoning))
+    return [Argument(flag, tuple(values), CHAT_TEMPLATE) for flag, *values in made]
+
+
+def value_of(arguments: Iterable[Argument], flag: str) -> str | None:
+    """The one value of a flag; None if it has none, or is not there."""
+    found = next((argument for argument in arguments if argument.flag == flag), None)
+    return found.values[0] if found and len(found.values) == 1 else None
+
+
+def beside_model(arguments: Iterable[Argument], directory: Path) -> list[Argument]:
+    """The arguments, with bare names of files that are in the model's directory as their paths."""
+    return [
+        replace(argument, values=(str(directory / argument.values[0]),))
+        if argument.flag in _FILES and _is_in(directory, argument.values)
+        else argument
+        for argument in arguments
+    ]
+
+
+def _is_in(directory: Path, values: tuple[str, ...]) -> bool:
+    return (
+        len(values) == 1 and values[0] == Path(values[0]).name and (directory / values[0]).is_file()
+    )
 
 
 def from_text(text: str, source: str) -> list[Argument]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,13 +39,21 @@ class Choice:
         weights = self.selection.profile.weights
         return parse_source(weights) if weights else self.plan.source
 
-    @property
-    def arguments(self) -> list[Argument]:
-        """The profile's engine arguments, and above them what the user has said."""
-        return arguments.merge(
+    def arguments(self, directory: Path) -> list[Argument]:
+        """The engine's arguments, for a model whose files are in `directory`.
+
+        The user's word wins over the profile's, and that over the parsers that the files ask for.
+        """
+        from profiles.parsers import detect  # noqa: PLC0415  # as in situation()
+
+        chosen = arguments.merge(
             arguments.from_profile(self.selection.arguments, self.selection.profile.name),
-            list(self.plan.arguments),
+            arguments.beside_model(self.plan.arguments, directory),
         )
+        found = detect(directory, arguments.value_of(chosen, "--chat-template"))
+        if "reasoning_parser" in (arguments.value_of(chosen, "--structured-outputs-config") or ""):
+            found = replace(found, reasoning=None)  # the flag would win over it
+        return arguments.merge(arguments.from_parsers(found), chosen)
 
     @property
     def visible_devices(self) -> str | None:
@@ -130,10 +138,12 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
     directory = await asyncio.to_thread(
         fetch_model, choice.plan, choice.source, progress, choice.situation
     )
+    flags = await asyncio.to_thread(choice.arguments, directory)
+    _tell_parsers(flags)
     return EngineConfig(
         model=str(directory),
         served_names=choice.plan.served_names,
-        arguments=tuple(word for argument in choice.arguments for word in argument.tokens),
+        arguments=tuple(word for argument in flags for word in argument.tokens),
         adapters=_adapters(settings),
         visible_devices=choice.visible_devices,
         start_timeout_s=settings.start_timeout_s,
@@ -161,6 +171,19 @@ def _media_rules(settings: Settings) -> MediaRules:
         image_pixels=int(settings.image_megapixels * 1_000_000),
         request_pixels=int(settings.image_request_megapixels * 1_000_000),
         audio_s=settings.max_audio_s,
+    )
+
+
+def _tell_parsers(flags: list[Argument]) -> None:
+    """Who reads tool calls and reasoning, and who has said so."""
+    said = {item.flag: f"{' '.join(item.values)} ({item.source})" for item in flags}
+    tool_calls = said.get("--tool-call-parser") if "--enable-auto-tool-choice" in said else None
+    log.info(
+        "parsers.chosen",
+        extra={
+            "tool_calls": tool_calls or "none",
+            "reasoning": said.get("--reasoning-parser") or "none",
+        },
     )
 
 

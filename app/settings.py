@@ -89,6 +89,26 @@ class Settings(MediaSettings):
     disable_cuda_graph: bool = _setting(
         False, "NIM_DISABLE_CUDA_GRAPH", description="Run eagerly, without CUDA graphs."
     )
+    enable_auto_tool_choice: bool | None = _setting(
+        None, "NIM_ENABLE_AUTO_TOOL_CHOICE",
+        description="Whether the model decides to call tools; on where its chat template is one "
+        "whose calls can be read.",
+    )  # fmt: skip
+    tool_call_parser: str | None = _setting(
+        None,
+        "NIM_TOOL_CALL_PARSER",
+        description="Parser of tool calls, by vLLM's name; chosen by the chat template without it.",
+    )
+    tool_parser_plugin: str | None = _setting(
+        None, "NIM_TOOL_PARSER_PLUGIN",
+        description="File with a parser of your own, in Python; a bare name may be in the model's "
+        "directory.",
+    )  # fmt: skip
+    chat_template: str | None = _setting(
+        None, "NIM_CHAT_TEMPLATE",
+        description="File with a chat template, or its text; a bare name may be in the model's "
+        "directory.",
+    )  # fmt: skip
     passthrough_args: str = _setting(
         "", "NIM_PASSTHROUGH_ARGS",
         description="Engine arguments, written as for `vllm serve`; arguments behind `serve` win.",

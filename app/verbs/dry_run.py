@@ -1,11 +1,14 @@
 """`unigate serve --dry-run`: what would be served, and who decided each value."""
 
+import os
 import sys
+from pathlib import Path
 
 from app.arguments import Argument
 from app.compose import Choice, situation
 from app.plan import Plan
 from app.settings import Resolved, Settings
+from profiles.source import LocalModel
 
 _SECRET = ("token", "key", "password", "secret")
 
@@ -28,12 +31,24 @@ def print_resolved(plan: Plan) -> None:
         ("gpus", _gpus(choice), "chosen for this machine"),
     ]
     rows += _setting_rows(plan.resolved, {name for name, _, _ in rows} | {"model_profile"})
-    rows += [(item.flag, _shown(item), item.source) for item in choice.arguments]
+    directory, notes = _files(choice)
+    rows += [(item.flag, _shown(item), item.source) for item in choice.arguments(directory)]
     width = max(len(name) for name, _, _ in rows)
     for name, value, source in rows:
         sys.stdout.write(f"{name:<{width}}  {value}  [{source}]\n")
-    for sentence in (*found.notes, *choice.selection.warnings):
+    for sentence in (*found.notes, *choice.selection.warnings, *notes):
         sys.stderr.write(f"warning: {sentence}\n")
+
+
+def _files(choice: Choice) -> tuple[Path, list[str]]:
+    """Where the model's files are, and what cannot be said while they are not here."""
+    source = choice.source
+    if isinstance(source, LocalModel):
+        return source.path, []
+    return Path(os.devnull), [
+        "the parsers of tool calls and reasoning are chosen by the model's chat template, once it "
+        "has been fetched"
+    ]
 
 
 def _who(choice: Choice) -> str:

@@ -71,5 +71,11 @@ def test_it_is_honest_about_itself(server: Server) -> None:
     assert "demonstration" in content
 
 
+def test_its_parsers_are_chosen_by_its_template_and_the_log_says_so(server: Server) -> None:
+    (line,) = [line for line in server.log.splitlines() if "parsers.chosen" in line]
+    assert "hermes (chat template)" in line
+    assert "deepseek_v3 (chat template)" in line
+
+
 def test_it_is_small(demo: Path) -> None:
     assert (demo / "model.safetensors").stat().st_size <= LARGEST_BYTES

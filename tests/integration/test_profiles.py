@@ -136,6 +136,19 @@ def test_a_dry_run_says_who_decided_each_value(llama_70b: Path) -> None:
     assert TOKEN not in result.stdout
 
 
+def test_a_dry_run_shows_the_parsers_of_a_directory_and_who_chose_them(demo: Path) -> None:
+    result = run("unigate", "serve", str(demo), "--dry-run")
+    assert result.returncode == 0, result.stderr
+    shown = [line.split() for line in result.stdout.splitlines()]
+    assert ["--tool-call-parser", "hermes", "[chat", "template]"] in shown
+    assert ["--reasoning-parser", "deepseek_v3", "[chat", "template]"] in shown
+    own = ["--reasoning-parser", "qwen3", "--no-enable-auto-tool-choice"]
+    result = run("unigate", "serve", str(demo), *own, "--dry-run")
+    shown = [line.split() for line in result.stdout.splitlines()]
+    assert ["--reasoning-parser", "qwen3", "[command", "line]"] in shown
+    assert ["--no-enable-auto-tool-choice", "on", "[command", "line]"] in shown
+
+
 def test_a_dry_run_of_what_does_not_fit_says_so(llama_70b: Path) -> None:
     result = run("unigate", "serve", str(llama_70b), "--dry-run", machine="1xA100-40")
     assert result.returncode == 3

@@ -19,11 +19,7 @@ import psutil
 from tests.support.wait import wait_until
 
 UNIGATE = str(Path(sys.executable).with_name("unigate"))
-ENGINE_ARGUMENTS = (
-    "--dtype", "float32", "--enforce-eager",
-    "--enable-auto-tool-choice", "--tool-call-parser", "hermes",
-    "--reasoning-parser", "deepseek_v3",
-)  # fmt: skip
+ENGINE_ARGUMENTS = ("--dtype", "float32", "--enforce-eager")
 LISTEN = ("--port", "0", "--host", "127.0.0.1")
 # An engine start on two cores that are not idle.
 START_S = 120.0

@@ -1,11 +1,22 @@
 """Engine arguments from several sources."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from app.arguments import Argument, from_settings, from_text, from_words, merge, take
-from app.settings import BadSettingsError, Settings
+from app.arguments import (
+    Argument,
+    beside_model,
+    from_parsers,
+    from_settings,
+    from_text,
+    from_words,
+    merge,
+    take,
+)
+from app.settings import BadSettingsError, Settings, read
+from profiles.parsers import Parsers
 
 
 def tokens(arguments: list[Argument]) -> list[str]:
@@ -74,3 +85,54 @@ def test_the_most_images_of_a_request_are_one_of_its_limits() -> None:
     (limits,) = merge(ours, from_text("--limit-mm-per-prompt.video 2", "x"))
     assert limits.tokens[0] == "--limit-mm-per-prompt"
     assert json.loads(limits.tokens[1]) == {"image": 4, "video": 2}
+
+
+@pytest.mark.parametrize(
+    ("said", "result"),
+    [
+        ("", "--enable-auto-tool-choice --tool-call-parser hermes --reasoning-parser qwen3"),
+        ("--tool-call-parser x",
+         "--enable-auto-tool-choice --tool-call-parser x --reasoning-parser qwen3"),
+        ("--no-enable-auto-tool-choice",
+         "--no-enable-auto-tool-choice --tool-call-parser hermes --reasoning-parser qwen3"),
+        ("--reasoning-parser=",
+         "--enable-auto-tool-choice --tool-call-parser hermes --reasoning-parser "),
+    ],
+)  # fmt: skip
+def test_what_is_said_wins_over_what_the_template_says(said: str, result: str) -> None:
+    chosen = from_parsers(Parsers("hermes", "qwen3"))
+    assert {argument.source for argument in chosen} == {"chat template"}
+    assert " ".join(tokens(merge(chosen, from_text(said, "command line")))) == result
+
+
+def test_nothing_certain_is_no_flag() -> None:
+    assert from_parsers(Parsers()) == []
+
+
+def test_nims_variables_for_tools_are_flags() -> None:
+    environment = {
+        "NIM_ENABLE_AUTO_TOOL_CHOICE": "1",
+        "NIM_TOOL_CALL_PARSER": "mine",
+        "NIM_TOOL_PARSER_PLUGIN": "mine.py",
+        "NIM_CHAT_TEMPLATE": "chat.jinja",
+    }
+    made = from_settings(read(environment).settings)
+    assert tokens(made) == [
+        "--enable-auto-tool-choice", "--tool-call-parser", "mine",
+        "--tool-parser-plugin", "mine.py", "--chat-template", "chat.jinja",
+    ]  # fmt: skip
+    assert [argument.source for argument in made] == list(environment)
+    off = from_settings(read({"NIM_ENABLE_AUTO_TOOL_CHOICE": "0"}).settings)
+    assert tokens(off) == ["--no-enable-auto-tool-choice"]
+
+
+def test_a_bare_name_is_a_file_of_the_model_if_it_has_one(tmp_path: Path) -> None:
+    (tmp_path / "chat.jinja").touch()
+    said = "--chat-template chat.jinja --tool-parser-plugin other.py --dtype chat.jinja"
+    made = beside_model(from_text(said, "command line"), tmp_path)
+    assert tokens(made) == [
+        "--chat-template", str(tmp_path / "chat.jinja"),
+        "--tool-parser-plugin", "other.py", "--dtype", "chat.jinja",
+    ]  # fmt: skip
+    outside = from_text("--chat-template ../chat.jinja", "command line")
+    assert beside_model(outside, tmp_path) == outside
