@@ -18,6 +18,7 @@ from engine.vllm.client import EngineClient
 from engine.vllm.exchange import answer, parse_object
 from engine.vllm.media import intake_of
 from engine.vllm.renderer import Renderer
+from engine.vllm.tool_calls import put_right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class Assembly:
     ) -> "Assembly":
         """Takes a while: the renderer compiles its template."""
         base_names = tuple(args.served_model_name)
+        put_right(args.tool_call_parser)
         options: dict[str, Any] = {
             "request_logger": None,
             "chat_template": load_chat_template(args.chat_template),

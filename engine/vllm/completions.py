@@ -13,6 +13,7 @@ from engine.foreign_fields import translate_fields
 from engine.vllm.assembly import Assembly
 from engine.vllm.exchange import validate
 from engine.vllm.honest import Honest
+from engine.vllm.steady import steady
 
 Generating = TypeVar("Generating", ChatCompletionRequest, CompletionRequest)
 
@@ -45,6 +46,7 @@ class Completions:
             **assembly.options_of(OpenAIServingChat),
             **usage,
         )
+        self._chat.parser_cls = steady(self._chat.parser_cls)
         self._completion = _Completion(
             assembly.client,
             assembly.models,

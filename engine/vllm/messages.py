@@ -22,6 +22,7 @@ from engine.vllm.assembly import Assembly
 from engine.vllm.exchange import validate
 from engine.vllm.honest import Honest
 from engine.vllm.refusals import FAILED, EndedEarlyError
+from engine.vllm.steady import steady
 
 _PING = 'event: ping\ndata: {"type": "ping"}\n\n'
 # Choices of a tool that cannot be without any.
@@ -108,6 +109,7 @@ class Messages:
             disabled_thinking_effort=args.anthropic_disabled_thinking_effort,
             **assembly.options_of(AnthropicServingMessages),
         )
+        self._serving.parser_cls = steady(self._serving.parser_cls)
 
     async def create(self, body: bytes) -> Answer:
         """Answer a request to /v1/messages; raises `EngineError`."""

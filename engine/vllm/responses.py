@@ -28,6 +28,7 @@ from engine.vllm.generation import Generation, created
 from engine.vllm.honest import Honest
 from engine.vllm.refusals import translate
 from engine.vllm.response_store import BoundedStore, EventLog
+from engine.vllm.steady import steady
 
 Track = Callable[[], AbstractContextManager[None]]
 
@@ -146,6 +147,7 @@ class Responses:
             enable_prompt_tokens_details=assembly.args.enable_prompt_tokens_details,
             **assembly.options_of(OpenAIServingResponses),
         )
+        self._serving.parser = steady(self._serving.parser)
         self._serving.track = track
         self._serving.enable_store = True
         # Half for what was said, half for what was answered.

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import vllm
@@ -18,8 +19,12 @@ from vllm.lora.request import LoRARequest
 from vllm.lora.utils import parse_fine_tuned_lora_name
 from vllm.lora.worker_manager import LRUCacheWorkerLoRAManager
 from vllm.multimodal.media import MEDIA_CONNECTOR_REGISTRY, MediaConnector
+from vllm.parser import DelegatingParser, ParserManager
+from vllm.reasoning import ReasoningParserManager
 from vllm.renderers import chat_utils
 from vllm.renderers.online_renderer import OnlineRenderer
+from vllm.tool_parsers import ToolParser, ToolParserManager
+from vllm.tool_parsers.hermes_tool_parser import Hermes2ProToolParser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
@@ -29,6 +34,9 @@ from engine.errors import InvalidRequestError
 from engine.vllm.arguments import OF_VLLMS_SERVER
 from engine.vllm.environment import MEDIA_CONNECTOR
 from engine.vllm.media import Connector
+from engine.vllm.tool_calls import BEGINNINGS
+from profiles import parsers
+from tests.support.answers import tokenizer
 
 
 def parameters(function: object) -> set[str]:
@@ -161,6 +169,55 @@ def test_the_flags_we_refuse_are_flags_of_vllm() -> None:
     bare = FlexibleArgumentParser(add_help=False)  # type: ignore[no-untyped-call]  # vLLM's
     namespace = make_arg_parser(bare).parse_args([])
     assert vars(namespace).keys() >= OF_VLLMS_SERVER
+
+
+RULES = {
+    (kind, rule.parser): rule
+    for kind, rules in (
+        ("tool", parsers.TOOL_CALLS),
+        ("reasoning", parsers.REASONING),
+        ("reasoning", (parsers.OPENED_BY_ASKING, *parsers.OPEN_UNLESS_ASKED, *parsers.ALWAYS_OPEN)),
+    )
+    for rule in rules
+}
+# The words that OLMo's vocabulary has for "</think>".
+OLMO = ("Ġ</", "</", "think", ">")
+
+
+@pytest.mark.parametrize(("kind", "name"), RULES)
+def test_a_parser_that_is_chosen_exists_and_starts_with_the_tokens_it_is_chosen_for(
+    kind: str, name: str
+) -> None:
+    tokens = tokenizer((*RULES[kind, name].tokens, *(OLMO if name == "olmo3" else ())))
+    names: dict[str, Any] = {f"{kind}_parser_name": name}
+    made = ParserManager.get_parser(**names, enable_auto_tools=True, tokenizer=tokens)
+    assert made is not None
+
+
+def test_parsers_for_models_without_a_template_exist() -> None:
+    for found in parsers.ENCODED.values():
+        assert found.tool_calls in ToolParserManager.list_registered()
+        assert found.reasoning in ReasoningParserManager.list_registered()
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_what_is_put_right_is_a_parser_of_vllms(name: str) -> None:
+    parser = ToolParserManager.get_tool_parser(name)
+    assert parameters(parser.extract_tool_calls) == {"self", "model_output", "request"}
+
+
+def test_what_a_stream_is_put_right_by_is_there() -> None:
+    assert issubclass(Hermes2ProToolParser, ToolParser)
+    assert "_sent_content_idx" in inspect.getsource(Hermes2ProToolParser)
+    for hook in (
+        "extract_reasoning",
+        "extract_reasoning_streaming",
+        "set_prompt_token_ids",
+        "is_reasoning_end",
+        "_append_unstreamed_tool_args",
+        "_flush_engine_parsers",
+    ):
+        assert callable(getattr(DelegatingParser, hook))
 
 
 def test_the_fork_server_is_where_vllm_asks_for_processes_and_holds_nothing_else() -> None:

@@ -1,0 +1,50 @@
+"""Gives an answer the same meaning whether it is streamed or whole, and however it is cut.
+
+vLLM's parsers look at the prompt only when they stream, take the marker that opens a thought off
+only when it comes in a delta of its own, and end a stream with arguments of another call.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from vllm.entrypoints.generate.base.protocol import DeltaMessage
+from vllm.parser import DelegatingParser, Parser
+
+
+def steady(parser: type[Parser] | None) -> type[Parser] | None:
+    """The parser of a serving class, put right where it is one of two that are put together."""
+    if parser is None or not issubclass(parser, DelegatingParser):
+        return parser
+    return type(parser.__name__, (_Steady, parser), {})
+
+
+class _Steady(DelegatingParser):
+    """Mixed in before vLLM's class."""
+
+    _thought_is_over = False
+
+    def set_prompt_token_ids(self, prompt_token_ids: Sequence[int]) -> None:
+        """Whether the prompt ends behind a thought: vLLM asks this for whole answers only here."""
+        super().set_prompt_token_ids(prompt_token_ids)
+        self._thought_is_over = self.is_reasoning_end(list(prompt_token_ids))
+
+    def extract_reasoning(self, model_output: str, request: Any) -> tuple[str | None, str | None]:
+        """As vLLM's; a text that begins behind the thought has none in it."""
+        if self._thought_is_over:
+            return None, model_output
+        return super().extract_reasoning(model_output, request)
+
+    def extract_reasoning_streaming(self, *arguments: Any, **options: Any) -> DeltaMessage | None:
+        """As vLLM's, without the marker that opens the thought."""
+        delta = super().extract_reasoning_streaming(*arguments, **options)
+        opening = self._reasoning_parser and self._reasoning_parser.reasoning_start_str
+        if delta and delta.reasoning and opening and opening in delta.reasoning:
+            delta.reasoning = delta.reasoning.replace(opening, "", 1) or None
+        return delta
+
+    def _append_unstreamed_tool_args(self, delta_message: DeltaMessage | None) -> None:
+        """As vLLM's, which has the last call's arguments to append, to that call only."""
+        if delta_message is None or not delta_message.tool_calls or self._tool_parser is None:
+            return
+        if delta_message.tool_calls[-1].index == len(self._tool_parser.prev_tool_call_arr) - 1:
+            super()._append_unstreamed_tool_args(delta_message)
