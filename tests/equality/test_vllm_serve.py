@@ -36,6 +36,8 @@ _LAST = 1000
 # What the other form refuses, here as there.
 ONLY_STREAMED = {"usage", "usage-always"}
 ONLY_WHOLE = {"prompt-logprobs"}
+# vLLM shows the markup of a call that was cut short where an answer is whole; here it does not.
+MARKUP_THERE = "tools-cut"
 
 CHATS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -164,7 +166,10 @@ def _text(chunk: Any) -> tuple[dict[str, Any], str, Any] | None:
 def test_a_chat_is_answered_alike(server: Server, vllm: VllmServer, name: str) -> None:
     body = {"model": "unigate-demo", "messages": QUESTION, "temperature": 0, "max_tokens": 40}
     body |= CHATS[name]
-    if name not in ONLY_STREAMED:
+    if name == MARKUP_THERE:
+        message = whole(server.url + CHAT, body)["choices"][0]["message"]
+        assert "<tool_call>" not in (message["content"] or "")
+    elif name not in ONLY_STREAMED:
         assert whole(server.url + CHAT, body) == whole(vllm.url + CHAT, body)
     if name not in ONLY_WHOLE:
         assert streamed(server.url + CHAT, body) == streamed(vllm.url + CHAT, body)
