@@ -7,11 +7,39 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from app.compose import Choice
 
 # The version of the routes' behaviour, as NIM's /v1/version has one beside the release.
 API_VERSION = "1.0.0"
 _LICENCE = "LICENSE"
+
+
+class LicenceInfo(TypedDict):
+    """A licence without its text."""
+
+    name: str
+    path: str
+    sha: str
+
+
+class ModelInfo(TypedDict):
+    """Where the model is from, and what it is called."""
+
+    modelUrl: str
+    shortName: str
+
+
+class Metadata(TypedDict):
+    """NIM's schema."""
+
+    version: str
+    assetInfo: list[str]
+    licenseInfo: LicenceInfo
+    modelInfo: list[ModelInfo]
+    repository_override: str
+    selectedModelProfileId: str
 
 
 class About:
@@ -20,7 +48,7 @@ class About:
     def __init__(self) -> None:
         self.choice: Choice | None = None
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> Metadata:
         """The body of GET /v1/metadata, in NIM's schema."""
         licence = read_licence()
         chosen = self.choice
@@ -77,7 +105,7 @@ def read_licence() -> Licence:
     return Licence("Apache-2.0", _LICENCE, text)
 
 
-def _model(choice: Choice) -> dict[str, str]:
+def _model(choice: Choice) -> ModelInfo:
     # A directory's path is nobody's business outside.
     url = choice.plan.source.name if choice.plan.is_local else choice.source.uri
     return {"modelUrl": url, "shortName": choice.plan.served_names[0]}

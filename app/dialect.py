@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Literal
 
 import orjson
+from typing_extensions import TypedDict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +20,71 @@ class Failure:
     param: str | None = None
 
 
+class OpenAIError(TypedDict):
+    """An error in OpenAI's shape."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIEnvelope(TypedDict):
+    """A refusal or a failure, as OpenAI's clients read it; decide on `code`."""
+
+    error: OpenAIError
+
+
+class OpenAIStreamError(OpenAIError):
+    """The same in a stream."""
+
+    object: Literal["error"]
+
+
+class OpenAIErrorEvent(TypedDict):
+    """The last event of a stream that failed."""
+
+    error: OpenAIStreamError
+
+
+class ResponsesErrorEvent(TypedDict):
+    """The last event of a stream of /v1/responses that failed."""
+
+    type: Literal["error"]
+    sequence_number: int
+    code: str
+    message: str
+    param: str | None
+
+
+class MessagesError(TypedDict):
+    """An error in Anthropic's shape."""
+
+    type: str
+    message: str
+    code: str
+
+
+class MessagesEnvelope(TypedDict):
+    """A refusal or a failure, as Anthropic's clients read it; decide on `code`."""
+
+    type: Literal["error"]
+    error: MessagesError
+    request_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One family of clients.
 
     `write` gets the failure and the request's id; `write_event` also how many events came before.
+    `envelope` and `event` are the types of what they write.
     """
 
     write: Callable[[Failure, str], bytes]
     write_event: Callable[[Failure, str, int], bytes]
+    envelope: type
+    event: type
     statuses: Mapping[str, int] = field(default_factory=dict)
 
     def status(self, failure: Failure) -> int:
@@ -36,10 +94,11 @@ class Dialect:
 
 def _openai(failure: Failure, request_id: str) -> bytes:
     del request_id  # in a header only
-    return orjson.dumps({"error": _fields(failure)})
+    shown: OpenAIEnvelope = {"error": _fields(failure)}
+    return orjson.dumps(shown)
 
 
-def _fields(failure: Failure) -> dict[str, str | None]:
+def _fields(failure: Failure) -> OpenAIError:
     return {
         "message": failure.message,
         "type": failure.type,
@@ -64,20 +123,24 @@ _OVERLOADED = 529
 def _anthropic(failure: Failure, request_id: str) -> bytes:
     kind = _TYPES.get(HTTPStatus(failure.status), "invalid_request_error")
     # No field of its own there: what agents decide on is a word more.
-    error = {"type": kind, "message": failure.message, "code": failure.code}
-    return orjson.dumps({"type": "error", "error": error, "request_id": request_id})
+    shown: MessagesEnvelope = {
+        "type": "error",
+        "error": {"type": kind, "message": failure.message, "code": failure.code},
+        "request_id": request_id,
+    }
+    return orjson.dumps(shown)
 
 
 def _openai_event(failure: Failure, request_id: str, position: int) -> bytes:
     del request_id, position
     # NVIDIA's client for LangChain takes an error without `object` for the end of a whole answer.
-    error = {"object": "error", **_fields(failure)}
-    return b"data: %b\n\n" % orjson.dumps({"error": error})
+    shown: OpenAIErrorEvent = {"error": {"object": "error", **_fields(failure)}}
+    return b"data: %b\n\n" % orjson.dumps(shown)
 
 
 def _responses_event(failure: Failure, request_id: str, position: int) -> bytes:
     del request_id
-    data = {
+    data: ResponsesErrorEvent = {
         "type": "error",
         "sequence_number": position,
         "code": failure.code,
@@ -92,9 +155,15 @@ def _anthropic_event(failure: Failure, request_id: str, position: int) -> bytes:
     return b"event: error\ndata: %b\n\n" % _anthropic(failure, request_id)
 
 
-OPENAI = Dialect(_openai, _openai_event)
-RESPONSES = Dialect(_openai, _responses_event)
-ANTHROPIC = Dialect(_anthropic, _anthropic_event, {"overloaded": _OVERLOADED})
+OPENAI = Dialect(_openai, _openai_event, OpenAIEnvelope, OpenAIErrorEvent)
+RESPONSES = Dialect(_openai, _responses_event, OpenAIEnvelope, ResponsesErrorEvent)
+ANTHROPIC = Dialect(
+    _anthropic,
+    _anthropic_event,
+    MessagesEnvelope,
+    MessagesEnvelope,
+    {"overloaded": _OVERLOADED},
+)
 
 _ROUTES = {"/v1/messages": ANTHROPIC, "/v1/responses": RESPONSES}
 

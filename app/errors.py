@@ -7,6 +7,7 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Scope
 
 from app.dialect import Failure, dialect_of
@@ -89,14 +90,12 @@ def rule_for(error: EngineError) -> Rule:
 
 def failure_of(error: EngineError) -> Failure:
     """The error as its dialect is to write it."""
-    rule = rule_for(error)
-    return Failure(
-        message=str(error),
-        status=rule.status,
-        type=rule.type,
-        code=rule.code,
-        param=getattr(error, "param", None),
-    )
+    return failure_by(rule_for(error), str(error), getattr(error, "param", None))
+
+
+def failure_by(rule: Rule, message: str, param: str | None = None) -> Failure:
+    """An error of that kind as its dialect is to write it."""
+    return Failure(message=message, status=rule.status, type=rule.type, code=rule.code, param=param)
 
 
 def event_of(error: EngineError, scope: Scope, position: int) -> bytes:
@@ -126,27 +125,33 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for its own 404 and 405."""
     assert isinstance(error, HTTPException)  # registered for this class alone
     path = request.scope["path"]
+    headers = dict(error.headers or {})
     match error.status_code:
         case HTTPStatus.NOT_FOUND:
             missing = RouteNotFoundError(f"There is no route {request.method} {path}.")
             return response_to(missing, request.scope)
         case HTTPStatus.METHOD_NOT_ALLOWED:
             message, code = f"{path} does not answer {request.method}.", "method_not_allowed"
+            headers = {"allow": ", ".join(_methods(request))}
         case _:
             message, code = error.detail, "http_error"
     failure = Failure(message=message, status=error.status_code, type=_INVALID, code=code)
-    return _response(failure, request.scope, error.headers or {})
+    return _response(failure, request.scope, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What the path answers; Starlette names only those of the first route that has it."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods
+    return sorted(found)
 
 
 def bug_response(scope: Scope) -> Response:
     """The whole answer when the server itself is at fault."""
-    failure = Failure(
-        message="The server made a mistake; its log has the details.",
-        status=HTTPStatus.INTERNAL_SERVER_ERROR,
-        type=_SERVER,
-        code="server_error",
-    )
-    return _response(failure, scope, {})
+    message = "The server made a mistake; its log has the details."
+    return _response(failure_by(RULES[EngineError], message), scope, {})
 
 
 def _response(failure: Failure, scope: Scope, headers: Mapping[str, str]) -> Response:

@@ -1,12 +1,15 @@
 """Puts routes, handlers and middleware together; no I/O, no globals."""
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.about import About
 from app.errors import on_engine_error, on_http_error
 from app.health import Health
 from app.middleware import stack
+from app.openapi import Document
+from app.parameters import on_bad_parameter
 from app.routes import GUARDED, PUBLIC
 from engine import Engine, EngineError
 
@@ -21,6 +24,7 @@ def create_app(engine: Engine, health: Health, about: About, largest_body_bytes:
         exception_handlers={
             EngineError: on_engine_error,
             HTTPException: on_http_error,
+            RequestValidationError: on_bad_parameter,
         },
     )
     app.state.engine = engine
@@ -28,4 +32,5 @@ def create_app(engine: Engine, health: Health, about: About, largest_body_bytes:
     app.state.about = about
     for router in (*PUBLIC, *GUARDED):
         app.include_router(router)
+    app.state.document = Document(app.routes)
     return app

@@ -1,9 +1,10 @@
 """What probes are told, whoever answers them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired
 
 import orjson
+from typing_extensions import TypedDict
 
 from engine import EngineState, StateMachine
 from engine.inflight import Inflight
@@ -12,6 +13,32 @@ from profiles.progress import Progress
 _STARTED = (EngineState.READY, EngineState.STALLED, EngineState.DRAINING)
 _OK, _UNAVAILABLE = 200, 503
 _RETRY_AFTER_S = "5"
+
+
+class DownloadProgress(TypedDict):
+    """How far the model's files are."""
+
+    phase: str
+    percent: float
+    files_done: int
+    files_total: int
+    bytes_done: int
+    bytes_total: int
+    bytes_per_second: int
+    eta_seconds: int | None
+
+
+class HealthBody(TypedDict):
+    """NIM's body, and why it says so; `progress` while the model is downloaded."""
+
+    object: str
+    message: str
+    status: str
+    state: str
+    state_seconds: float
+    reason: str
+    requests: int
+    progress: NotRequired[DownloadProgress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +74,7 @@ class Health:
         states = self.states
         # NIM's body; scripts grep for the quoted word, so a refusal must not contain it.
         word = claim if holds else f"not_{claim}"
-        body: dict[str, Any] = {
+        body: HealthBody = {
             "object": "health.response",
             "message": word,
             "status": word,
@@ -64,7 +91,7 @@ class Health:
         return Report(_OK if holds else _UNAVAILABLE, orjson.dumps(body), headers)
 
 
-def _download(progress: Progress) -> dict[str, Any]:
+def _download(progress: Progress) -> DownloadProgress:
     """Figures only: what is fetched from where is nobody's business who may ask without a key."""
     reading = progress.read()
     return {

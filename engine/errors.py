@@ -5,7 +5,10 @@ _MOST_LISTED = 20
 
 
 class EngineError(Exception):
-    """Base of what leaves this package. The message is safe to show to a client."""
+    """The server failed on this request.
+
+    Base of what leaves this package; the message is safe to show to a client.
+    """
 
 
 class InvalidRequestError(EngineError):

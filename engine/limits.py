@@ -11,6 +11,9 @@ from typing import Any
 import orjson
 
 from engine.errors import InvalidRequestError
+from engine.schemas import JsonSchema
+
+_TOKENS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 # Lists of texts, one of which each is an input of the engine.
 _INPUTS = (
@@ -54,14 +57,30 @@ class Limits:
         for field, schema in _schemas(request):
             self._check_schema(field, schema)
 
-    def _check_lists(self, request: Mapping[str, Any]) -> None:
-        for field, most, setting in (
+    def bound(self, fields: Mapping[str, JsonSchema]) -> None:
+        """Say the same in the schemas of a request's fields, as far as JSON Schema has words."""
+        for field, most, _ in self._lists():
+            for kind in _kinds(fields.get(field)):
+                # Token ids are one entry together.
+                if kind.get("type") == "array" and kind["items"].get("type") != "integer":
+                    kind["maxItems"] = min(most, kind.get("maxItems", most))
+        numbers = {"n": self.n} | dict.fromkeys(_TOKENS, self.max_tokens)
+        for field, largest in numbers.items():
+            for kind in _kinds(fields.get(field)):
+                if kind.get("type") == "integer" and largest is not None:
+                    kind["maximum"] = largest
+
+    def _lists(self) -> tuple[tuple[str, int, str], ...]:
+        return (
             ("messages", self.messages, "UNIGATE_MAX_MESSAGES"),
             *((field, self.inputs, "UNIGATE_MAX_INPUTS") for field in _INPUTS),
             ("stop", self.stop, "UNIGATE_MAX_STOP"),
             ("stop_sequences", self.stop, "UNIGATE_MAX_STOP"),
             ("tools", self.tools, "UNIGATE_MAX_TOOLS"),
-        ):
+        )
+
+    def _check_lists(self, request: Mapping[str, Any]) -> None:
+        for field, most, setting in self._lists():
             _require(field, _length(request.get(field)), most, setting)
 
     def _check_numbers(self, request: Mapping[str, Any]) -> None:
@@ -70,7 +89,7 @@ class Limits:
             _require("n", n, self.n, "UNIGATE_MAX_N", counted=False)
             prompts = max(1, _length(request.get("prompt")))
             _require("prompt", prompts * n, self.inputs, "UNIGATE_MAX_INPUTS")
-        for field in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
+        for field in _TOKENS:
             asked = request.get(field)
             if self.max_tokens is not None and isinstance(asked, int):
                 _require(field, asked, self.max_tokens, "UNIGATE_MAX_TOKENS", counted=False)
@@ -89,6 +108,14 @@ class Limits:
                 "UNIGATE_MAX_SCHEMA_KIB of the server allows more.",
                 field,
             )
+
+
+def _kinds(schema: JsonSchema | None) -> list[JsonSchema]:
+    """The types that a field may be of, each with its schema."""
+    if schema is None:
+        return []
+    kinds: list[JsonSchema] = schema.get("anyOf", [schema])
+    return kinds
 
 
 def _require(field: str, asked: int, most: int, setting: str, *, counted: bool = True) -> None:

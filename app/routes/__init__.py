@@ -7,6 +7,7 @@ from app.routes import (
     audio,
     chat,
     completions,
+    documentation,
     embeddings,
     health,
     messages,
@@ -34,5 +35,6 @@ GUARDED: tuple[APIRouter, ...] = (
     tokenize.router,
     metadata.router,
     metrics.router,
+    documentation.router,
 )
 """Everything else."""

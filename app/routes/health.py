@@ -4,9 +4,19 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from app.dependencies import ServerHealth
-from app.health import Report
+from app.health import HealthBody, Report
+from app.openapi import RETRY_AFTER
 
-router = APIRouter()
+router = APIRouter(
+    responses={
+        200: {"model": HealthBody},
+        503: {
+            "model": HealthBody,
+            "description": "Not now; the body has the state and the reason.",
+            "headers": RETRY_AFTER,
+        },
+    }
+)
 
 
 @router.get("/v1/health/live", response_model=None)

@@ -1,21 +1,93 @@
 """Chat completions and completions, on vLLM's serving classes: models that generate text."""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from pydantic import BeforeValidator, Field
+from vllm import envs
+from vllm.entrypoints.openai.chat_completion.protocol import (
+    ChatCompletionRequest,
+    ChatCompletionResponse,
+    ChatCompletionStreamResponse,
+)
 from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
-from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.entrypoints.openai.completion.protocol import (
+    CompletionRequest,
+    CompletionResponse,
+    CompletionStreamResponse,
+)
 from vllm.entrypoints.openai.completion.serving import OpenAIServingCompletion
 
 from engine.answer import Answer
 from engine.errors import InvalidRequestError
 from engine.foreign_fields import translate_fields
 from engine.vllm.assembly import Assembly
+from engine.vllm.contract import WORKS, Contract
 from engine.vllm.exchange import validate
 from engine.vllm.honest import Honest
 from engine.vllm.steady import steady
 
-Generating = TypeVar("Generating", ChatCompletionRequest, CompletionRequest)
+
+def _check_stop(given: Any) -> Any:
+    """Say it in one sentence, where Pydantic has one for each type there may be."""
+    if given == "" or (isinstance(given, list) and "" in given):
+        raise InvalidRequestError("stop must not contain an empty string.", "stop")
+    return given
+
+
+_Text = Annotated[str, Field(min_length=1)]
+_Stop = Annotated[
+    _Text | Annotated[list[_Text], Field(max_length=envs.VLLM_MAX_STOP_STRINGS)] | None,
+    BeforeValidator(_check_stop),
+]
+_Tokens = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+_Several = Field(min_length=1, max_length=envs.VLLM_MAX_COMPLETION_PROMPTS)
+
+
+class ChatRequest(ChatCompletionRequest):
+    """vLLM's, with bounds that vLLM has too, but refuses later and without naming the field."""
+
+    n: int | None = Field(default=1, ge=1)
+    stop: _Stop = Field(default_factory=list)
+
+
+class TextRequest(CompletionRequest):
+    """The same for completions."""
+
+    prompt: (
+        _Tokens
+        | Annotated[list[_Tokens], _Several]
+        | _Text
+        | Annotated[list[_Text], _Several]
+        | None
+    ) = None
+    n: int = Field(default=1, ge=1)
+    stop: _Stop = Field(default_factory=list)
+
+
+ASK_CHAT: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "What is unigate?"}],
+    "max_tokens": 64,
+}
+ASK_TEXT: dict[str, Any] = {"prompt": "unigate is", "max_tokens": 16}
+Generating = TypeVar("Generating", ChatRequest, TextRequest)
+CONTRACTS = {
+    "POST /v1/chat/completions": Contract(
+        request=ChatRequest,
+        response=ChatCompletionResponse,
+        event=ChatCompletionStreamResponse,
+        last_data="[DONE]",
+        errors=WORKS,
+        example=ASK_CHAT,
+    ),
+    "POST /v1/completions": Contract(
+        request=TextRequest,
+        response=CompletionResponse,
+        event=CompletionStreamResponse,
+        last_data="[DONE]",
+        errors=WORKS,
+        example=ASK_TEXT,
+    ),
+}
 
 
 class _Chat(Honest, OpenAIServingChat):
@@ -57,22 +129,15 @@ class Completions:
 
     async def chat_completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/chat/completions; raises `EngineError`."""
-        request = self._parse(ChatCompletionRequest, body)
+        request = self._read(ChatRequest, body)
         return await self._assembly.answer(self._chat.create_chat_completion, request, "messages")
 
     async def completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/completions; raises `EngineError`."""
-        request = self._parse(CompletionRequest, body)
+        request = self._read(TextRequest, body)
         return await self._assembly.answer(self._completion.create_completion, request, "prompt")
 
-    def _parse(self, model: type[Generating], body: bytes) -> Generating:
+    def _read(self, model: type[Generating], body: bytes) -> Generating:
         data = self._assembly.read(body)
         translate_fields(data)
-        request = validate(model, data)
-        # vLLM refuses these too, but without naming the field.
-        if request.n is not None and request.n < 1:
-            raise InvalidRequestError(f"n must be at least 1, got {request.n}.", "n")
-        stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
-        if "" in stops:
-            raise InvalidRequestError("stop must not contain an empty string.", "stop")
-        return request
+        return validate(model, data)

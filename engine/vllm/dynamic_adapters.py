@@ -3,9 +3,26 @@
 from vllm.entrypoints.serve.lora.protocol import LoadLoRAAdapterRequest, UnloadLoRAAdapterRequest
 
 from engine.adapters.library import Library
+from engine.adapters.refusal import AdapterRefusedError
 from engine.answer import Answer, Whole
-from engine.errors import AdaptersNotEnabledError
+from engine.errors import AdaptersNotEnabledError, InvalidRequestError, ModelNotFoundError
+from engine.vllm.contract import Contract
 from engine.vllm.exchange import parse_object, validate
+
+CONTRACTS = {
+    "POST /v1/load_lora_adapter": Contract(
+        request=LoadLoRAAdapterRequest,
+        texts=("text/plain",),
+        errors=(InvalidRequestError, AdapterRefusedError, AdaptersNotEnabledError),
+        example={"lora_name": "my-adapter", "lora_path": "my-adapter"},
+    ),
+    "POST /v1/unload_lora_adapter": Contract(
+        request=UnloadLoRAAdapterRequest,
+        texts=("text/plain",),
+        errors=(InvalidRequestError, ModelNotFoundError, AdaptersNotEnabledError),
+        example={"lora_name": "my-adapter"},
+    ),
+}
 
 
 class DynamicAdapters:

@@ -4,12 +4,15 @@ NIM's retriever models have fields that OpenAI's do not: `input_type` (or a suff
 name), `truncate` and `embedding_type`. vLLM has them under other names, or not at all.
 """
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import orjson
+from pydantic import BeforeValidator, Field
+from vllm.entrypoints.pooling.base.protocol import EncodingRequestMixin
 from vllm.entrypoints.pooling.embed.protocol import (
     EmbeddingChatRequest,
     EmbeddingCompletionRequest,
+    EmbeddingResponse,
     build_typed_embeddings,
 )
 from vllm.entrypoints.pooling.embed.serving import ServingEmbedding
@@ -24,6 +27,7 @@ from vllm.entrypoints.pooling.utils import (
 from engine.answer import Answer
 from engine.errors import InvalidRequestError, ModelNotFoundError
 from engine.vllm.assembly import Assembly
+from engine.vllm.contract import WORKS, Contract
 from engine.vllm.exchange import validate
 from engine.vllm.own_ids import OwnIds
 
@@ -33,14 +37,56 @@ _PROMPTS = {
     "query": ("query", "search_query"),
     "passage": ("passage", "document", "search_document"),
 }
-# vLLM cuts to the longest there is at -1.
-_TRUNCATE: dict[str, dict[str, Any]] = {
-    "NONE": {},
-    "END": {"truncate_prompt_tokens": -1, "truncation_side": "right"},
-    "START": {"truncate_prompt_tokens": -1, "truncation_side": "left"},
+# NIM's word for the end that is cut off → vLLM's, where the side is the one that stays.
+_SIDES: dict[str, Literal["left", "right"]] = {"END": "right", "START": "left"}
+
+
+def _check_not_empty(given: Any) -> Any:
+    """Say it in one sentence, where Pydantic has one for each type there may be."""
+    if given in ("", []):
+        raise InvalidRequestError("input must not be empty.", "input")
+    return given
+
+
+_NotEmpty = Field(min_length=1)
+_Inputs = (
+    Annotated[list[int], _NotEmpty]
+    | Annotated[list[list[int]], _NotEmpty]
+    | Annotated[str, _NotEmpty]
+    | Annotated[list[str], _NotEmpty]
+)
+
+
+class _Fields(EncodingRequestMixin):
+    """NIM's fields, and of vLLM's those values that are served here."""
+
+    input_type: Literal["query", "passage"] | None = None
+    truncate: Literal["NONE", "END", "START"] | None = None
+    embedding_type: Literal["float", "binary", "ubinary"] | None = None
+    encoding_format: Literal["float", "base64"] = "float"
+    embed_dtype: Literal["float32"] = "float32"
+    endianness: Literal["native", "little"] = "native"
+
+
+class EmbeddingsRequest(_Fields, EmbeddingCompletionRequest):
+    """Texts or token ids."""
+
+    input: Annotated[_Inputs, BeforeValidator(_check_not_empty)]
+
+
+class EmbeddingsChatRequest(_Fields, EmbeddingChatRequest):
+    """A chat."""
+
+
+CONTRACTS = {
+    "POST /v1/embeddings": Contract(
+        request=EmbeddingsRequest | EmbeddingsChatRequest,
+        response=EmbeddingResponse,
+        errors=WORKS,
+        example={"input": ["A cat sleeps.", "A kitten naps."]},
+        leaves_out=True,
+    )
 }
-_TYPES = ("float", "binary", "ubinary")
-_FORMATS = ("float", "base64")
 
 
 class _Serving(OwnIds, ServingEmbedding):
@@ -85,34 +131,33 @@ class Embeddings:
     async def embed(self, body: bytes) -> Answer:
         """Answer a request to /v1/embeddings; raises `EngineError`."""
         data = self._assembly.read(body)
-        input_type = self._input_type(data)
-        _check_choice(data, "encoding_format", _FORMATS)
-        _check_choice(data, "embedding_type", _TYPES)
-        _check_choice(data, "truncate", tuple(_TRUNCATE))
-        data |= _TRUNCATE[data.pop("truncate", None) or "NONE"]
-        if "messages" in data:
-            return await self._ask(validate(EmbeddingChatRequest, data), "messages")
-        request = validate(EmbeddingCompletionRequest, data)
-        self._prepare(request, input_type)
+        request: EmbeddingsRequest | EmbeddingsChatRequest
+        if data.get("messages") is not None:
+            request = validate(EmbeddingsChatRequest, data)
+        else:
+            request = validate(EmbeddingsRequest, data)
+        input_type = self._input_type(request)
+        if request.truncate in _SIDES:
+            request.truncate_prompt_tokens = -1  # to the longest there is
+            request.truncation_side = _SIDES[request.truncate]
+        if isinstance(request, EmbeddingsChatRequest):
+            return await self._ask(request, "messages")
+        self._put_prompt(request, input_type)
         return await self._ask(request, "input")
 
-    def _input_type(self, data: dict[str, Any]) -> str | None:
+    def _input_type(self, request: EmbeddingsRequest | EmbeddingsChatRequest) -> str | None:
         """What kind of input it is, by its field or the model's name; the name loses its suffix."""
-        _check_choice(data, "input_type", tuple(_PROMPTS))
-        input_type: str | None = data.pop("input_type", None)
-        model, served = data.get("model"), self._assembly.served
+        model, served = request.model, self._assembly.served
         if model is None or model in served:
-            return input_type
+            return request.input_type
         for suffix, meant in _SUFFIXES.items():
-            if isinstance(model, str) and model.removesuffix(suffix) in served:
-                data["model"] = model.removesuffix(suffix)
-                return input_type or meant
-        raise ModelNotFoundError(str(model), served)
+            if model.removesuffix(suffix) in served:
+                request.model = model.removesuffix(suffix)
+                return request.input_type or meant
+        raise ModelNotFoundError(model, served)
 
-    def _prepare(self, request: EmbeddingCompletionRequest, input_type: str | None) -> None:
-        """Put the model's prompt before each input, if there is one."""
-        if not request.input:
-            raise InvalidRequestError("input must not be empty.", "input")
+    def _put_prompt(self, request: EmbeddingsRequest, input_type: str | None) -> None:
+        """Put what the model wants before each text."""
         prompt = self._serving.prompt_for(input_type) if input_type else ""
         if not prompt:
             return
@@ -138,9 +183,3 @@ def _encode(outputs: list[Any], *, kind: str, as_base64: bool) -> list[Any]:
             for output in outputs
         ]
     return [encode_pooling_output_float_or_ndarray(output) for output in outputs]
-
-
-def _check_choice(data: dict[str, Any], field: str, choices: tuple[str, ...]) -> None:
-    value = data.get(field)
-    if value is not None and value not in choices:
-        raise InvalidRequestError(f"{field} must be one of {', '.join(choices)}.", field)

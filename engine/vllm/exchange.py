@@ -4,19 +4,23 @@ Ours are: parsing the body, refusing before the first byte, the error to tell, a
 generation ends. The files beside this one that serve a route have only what is the route's own.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack, aclosing
+from functools import cache
 from typing import Any, TypeVar
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError, create_model
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 
 from engine.answer import Answer, Stream, Whole
-from engine.errors import InvalidRequestError
+from engine.errors import EngineError, InvalidRequestError
 from engine.vllm.adapters import held
 from engine.vllm.generation import Generation, created
 from engine.vllm.refusals import from_response, translate
+
+log = logging.getLogger(__name__)
 
 Request = TypeVar("Request", bound=BaseModel)
 
@@ -36,8 +40,30 @@ def validate(model: type[Request], data: dict[str, Any]) -> Request:
     """The request as vLLM's model; raises `EngineError`."""
     try:
         return model.model_validate(data)
+    except (AttributeError, KeyError) as error:
+        raise _mistyped(model, data) from error
     except Exception as error:  # validators raise vLLM's errors and Pydantic's
         raise translate(error, "") from error
+
+
+def _mistyped(model: type[BaseModel], data: dict[str, Any]) -> EngineError:
+    """What is wrong with data that vLLM's validators fail on.
+
+    They run before fields have the types that they are used as; Pydantic alone names the field.
+    """
+    try:
+        _fields_of(model).model_validate(data)
+    except ValidationError as error:
+        return translate(error, "")
+    log.error("engine.request_unreadable", extra={"model": model.__name__})
+    return InvalidRequestError("The request's fields do not fit together.")
+
+
+@cache
+def _fields_of(model: type[BaseModel]) -> type[BaseModel]:
+    """The model without its validators."""
+    fields: dict[str, Any] = {name: (it.annotation, it) for name, it in model.model_fields.items()}
+    return create_model(model.__name__, **fields)
 
 
 async def answer(

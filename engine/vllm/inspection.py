@@ -2,22 +2,47 @@
 
 from typing import Any
 
-from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
-from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.scale_out.render.serving import ServingRender
+from vllm.entrypoints.scale_out.token_in_token_out.protocol import GenerateRequest
 from vllm.entrypoints.serve.tokenize.protocol import (
     DetokenizeRequest,
+    DetokenizeResponse,
     TokenizeChatRequest,
     TokenizeCompletionRequest,
+    TokenizeResponse,
 )
 from vllm.entrypoints.serve.tokenize.serving import ServingTokenization
 
 from engine.answer import Answer
-from engine.errors import InvalidRequestError
+from engine.errors import ContextLengthError, InvalidRequestError
 from engine.foreign_fields import translate_fields
 from engine.vllm.assembly import Assembly
+from engine.vllm.completions import ASK_CHAT, ASK_TEXT, ChatRequest, TextRequest
+from engine.vllm.contract import LOOKS, Contract
 from engine.vllm.exchange import validate
 from engine.vllm.own_ids import OwnIds
+
+_RENDERS = (*LOOKS, ContextLengthError)
+CONTRACTS = {
+    "POST /tokenize": Contract(
+        request=TokenizeCompletionRequest | TokenizeChatRequest,
+        response=TokenizeResponse,
+        errors=LOOKS,
+        example={"prompt": "What is unigate?"},
+    ),
+    "POST /detokenize": Contract(
+        request=DetokenizeRequest,
+        response=DetokenizeResponse,
+        errors=LOOKS,
+        example={"tokens": [1, 2, 3]},
+    ),
+    "POST /v1/chat/completions/render": Contract(
+        request=ChatRequest, response=GenerateRequest, errors=_RENDERS, example=ASK_CHAT
+    ),
+    "POST /v1/completions/render": Contract(
+        request=TextRequest, response=list[GenerateRequest], errors=_RENDERS, example=ASK_TEXT
+    ),
+}
 
 
 class _Tokenization(OwnIds, ServingTokenization):
@@ -41,7 +66,7 @@ class Inspection:
     async def tokenize(self, body: bytes) -> Answer:
         """Answer a request to /tokenize; raises `EngineError`."""
         data = self._assembly.read(body)
-        is_chat = "messages" in data
+        is_chat = data.get("messages") is not None
         request = validate(TokenizeChatRequest if is_chat else TokenizeCompletionRequest, data)
         return await self._ask(
             self._tokenization.create_tokenize, request, "messages" if is_chat else "prompt"
@@ -57,12 +82,12 @@ class Inspection:
 
     async def render_chat(self, body: bytes) -> Answer:
         """Answer a request to /v1/chat/completions/render; raises `EngineError`."""
-        request = validate(ChatCompletionRequest, self._read_generating(body))
+        request = validate(ChatRequest, self._read_generating(body))
         return await self._ask(self._render.render_chat_request, request, "messages")
 
     async def render_completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/completions/render; raises `EngineError`."""
-        request = validate(CompletionRequest, self._read_generating(body))
+        request = validate(TextRequest, self._read_generating(body))
         return await self._ask(self._render.render_completion_request, request, "prompt")
 
     def _read_generating(self, body: bytes) -> dict[str, Any]:

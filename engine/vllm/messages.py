@@ -9,6 +9,7 @@ from vllm.entrypoints.anthropic.protocol import (
     AnthropicCountTokensResponse,
     AnthropicMessagesRequest,
     AnthropicMessagesResponse,
+    AnthropicStreamEvent,
 )
 from vllm.entrypoints.anthropic.serving import AnthropicServingMessages
 from vllm.entrypoints.openai.chat_completion.protocol import (
@@ -19,6 +20,7 @@ from vllm.entrypoints.openai.chat_completion.protocol import (
 from engine.answer import Answer
 from engine.errors import GenerationFailedError, InvalidRequestError
 from engine.vllm.assembly import Assembly
+from engine.vllm.contract import WORKS, Contract
 from engine.vllm.exchange import validate
 from engine.vllm.honest import Honest
 from engine.vllm.refusals import FAILED, EndedEarlyError
@@ -28,6 +30,25 @@ _PING = 'event: ping\ndata: {"type": "ping"}\n\n'
 # Choices of a tool that cannot be without any.
 _NEED_TOOLS = ("any", "tool")
 _FAILURE = "event: error\n"
+
+_ASK = {"messages": [{"role": "user", "content": "What is unigate?"}]}
+CONTRACTS = {
+    "POST /v1/messages": Contract(
+        request=AnthropicMessagesRequest,
+        response=AnthropicMessagesResponse,
+        event=AnthropicStreamEvent,
+        errors=WORKS,
+        example={"max_tokens": 64, **_ASK},
+        leaves_out=True,
+    ),
+    "POST /v1/messages/count_tokens": Contract(
+        request=AnthropicCountTokensRequest,
+        response=AnthropicCountTokensResponse,
+        errors=WORKS,
+        example=_ASK,
+        leaves_out=True,
+    ),
+}
 
 
 class _Serving(Honest, AnthropicServingMessages):

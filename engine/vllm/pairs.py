@@ -9,7 +9,7 @@ from typing import Any
 from engine.errors import InvalidRequestError
 
 # NIM's limit.
-_MOST_PASSAGES = 512
+MOST_PASSAGES = 512
 # The names vLLM has for the two sides.
 _SCORE_FIELDS = (
     ("queries", "documents"),
@@ -53,9 +53,9 @@ def of_ranking(data: dict[str, Any]) -> Pairs:
     query = _nim_text(data.get("query"), "query")
     _check_query(query, "query.text")
     passages = _list_of(data.get("passages"), "passages")
-    if len(passages) > _MOST_PASSAGES:
+    if len(passages) > MOST_PASSAGES:
         raise InvalidRequestError(
-            f"passages takes up to {_MOST_PASSAGES}, got {len(passages)}.", "passages"
+            f"passages takes up to {MOST_PASSAGES}, got {len(passages)}.", "passages"
         )
     texts = [_nim_text(passage, f"passages.{index}") for index, passage in enumerate(passages)]
     return Pairs(Texts("query.text", [query]), Texts("passages.{}.text", texts))

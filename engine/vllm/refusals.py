@@ -45,6 +45,10 @@ class EndedEarlyError(GenerationError):
         self.error = error
 
 
+class UnreadablePromptError(Exception):
+    """The prompt has a part that vLLM's renderer fails on."""
+
+
 def translate(error: Exception, prompt_field: str) -> EngineError:
     """The error to tell the client; logs what nobody expected.
 
@@ -77,6 +81,10 @@ def _refusal(error: Exception, prompt_field: str) -> InvalidRequestError | None:
             return InvalidRequestError(message, param=error.parameter)
         case ValidationError():
             return _from_validation(error)
+        case UnreadablePromptError():
+            return InvalidRequestError(
+                f"{prompt_field} has a part of no known shape.", prompt_field
+            )
         case VLLMClientError() | NotImplementedError():
             return InvalidRequestError(_clean(str(error)))
         # vLLM still raises these builtins where a request is at fault.
@@ -106,13 +114,17 @@ def _from_validation(error: ValidationError) -> InvalidRequestError:
     # Never the input itself: it may be megabytes, or a secret in the wrong field.
     errors = error.errors(include_url=False, include_input=False, include_context=False)
     first = errors[0]
-    # Of a union's branches Pydantic names the classes; clients know only fields and indexes.
-    path = [part for part in first["loc"] if isinstance(part, int) or part.islower()]
+    # Of a union's branches Pydantic names the types; clients know only fields and indexes.
+    path = [part for part in first["loc"] if isinstance(part, int) or _is_field(part)]
     param = clean_loc_for_param(tuple(path)) or None
     message = f"{param}: {first['msg']}" if param else first["msg"]
     if len(errors) > 1:
         message += f" (and {len(errors) - 1} more)"
     return InvalidRequestError(_clean(message), param=param)
+
+
+def _is_field(name: str) -> bool:
+    return name.islower() and name.isidentifier()
 
 
 def _clean(message: str) -> str:

@@ -1,13 +1,17 @@
 """vLLM's renderer, where a tool call that a request forces follows the tool's schema.
 
+And what it fails on is the request's fault: it has nothing else to work on, and the parts of
+messages are validated by nobody before; an image without an address may end in an assertion.
+
 vLLM constrains the arguments of most models' calls only for tools that say `strict`; without it
 they may be any text, and so may what LangChain and others get by forcing one tool. NIM, and vLLM
 itself before, always held forced calls to the schema. A tool that says `"strict": false` is free.
 """
 
 import json
-from collections.abc import Iterator
-from typing import Any
+import logging
+from collections.abc import Awaitable, Iterator
+from typing import Any, TypeVar
 
 import xgrammar
 from openai.types.responses import FunctionTool
@@ -20,6 +24,11 @@ from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.errors import InvalidRequestError
+from engine.vllm.refusals import UnreadablePromptError
+
+log = logging.getLogger(__name__)
+
+Rendered = TypeVar("Rendered")
 
 _FREE = (None, "none", "auto")
 
@@ -30,15 +39,27 @@ class Renderer(OnlineRenderer):
     async def preprocess_chat(self, request: Any, *arguments: Any, **options: Any) -> Any:
         """Render the prompt, and constrain the answer; raises `InvalidRequestError`."""
         _hold_to_schemas(request)
-        rendered = await super().preprocess_chat(request, *arguments, **options)
+        rendered = await _read(super().preprocess_chat(request, *arguments, **options))
         _check_schemas(request)
         return rendered
+
+    async def render_responses(self, *arguments: Any, **options: Any) -> Any:
+        """As vLLM's; raises `UnreadablePromptError`."""
+        return await _read(super().render_responses(*arguments, **options))
 
     def adjust_harmony_request(self, request: ChatCompletionRequest | ResponsesRequest) -> None:
         """The same constraint for gpt-oss, whose prompts are made elsewhere."""
         _hold_to_schemas(request)
         super().adjust_harmony_request(request)
         _check_schemas(request)
+
+
+async def _read(rendering: Awaitable[Rendered]) -> Rendered:
+    try:
+        return await rendering
+    except (AssertionError, AttributeError, LookupError) as error:
+        log.warning("engine.prompt_unreadable", exc_info=error)
+        raise UnreadablePromptError from error
 
 
 def _hold_to_schemas(request: Any) -> None:

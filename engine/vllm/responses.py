@@ -3,12 +3,25 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, aclosing
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import orjson
 from cachetools import TTLCache
-from openai.types.responses import ResponseStatus
-from vllm.entrypoints.openai.responses.protocol import ResponsesRequest, ResponsesResponse
+from openai.types.responses import (
+    ResponseFunctionCallArgumentsDeltaEvent,
+    ResponseFunctionCallArgumentsDoneEvent,
+    ResponseStatus,
+    ResponseTextDeltaEvent,
+    ResponseTextDoneEvent,
+)
+from pydantic import Field
+from typing_extensions import TypedDict
+from vllm.entrypoints.openai.responses.protocol import (
+    ResponseCompletedEvent,
+    ResponsesRequest,
+    ResponsesResponse,
+    StreamingResponsesResponse,
+)
 from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 
@@ -20,9 +33,11 @@ from engine.errors import (
     InvalidRequestError,
     OverloadedError,
     ResponseNotFoundError,
+    TaskNotSupportedError,
 )
 from engine.vllm.adapters import held
 from engine.vllm.assembly import Assembly
+from engine.vllm.contract import WORKS, Contract
 from engine.vllm.exchange import validate
 from engine.vllm.generation import Generation, created
 from engine.vllm.honest import Honest
@@ -36,6 +51,52 @@ Track = Callable[[], AbstractContextManager[None]]
 _MOST_IN_BACKGROUND = 64
 _RUNNING = ("queued", "in_progress")
 _COMPLETED, _INCOMPLETE = "response.completed", "response.incomplete"
+
+
+class ResponseRequest(ResponsesRequest):
+    """vLLM's, with a limit that it has too, but by the name that other routes have for it."""
+
+    max_output_tokens: int | None = Field(default=None, ge=1)
+
+
+class ResponseIncompleteEvent(ResponseCompletedEvent):
+    """The last event of an answer that was cut off, as `_frames` writes it."""
+
+    type: Literal["response.incomplete"]  # type: ignore[assignment]  # in place of the other
+
+
+class DeletedResponse(TypedDict):
+    """What is left of a response."""
+
+    id: str
+    object: Literal["response.deleted"]
+    deleted: Literal[True]
+
+
+_Event = (
+    StreamingResponsesResponse
+    | ResponseIncompleteEvent
+    # vLLM sends these too.
+    | ResponseTextDeltaEvent
+    | ResponseTextDoneEvent
+    | ResponseFunctionCallArgumentsDeltaEvent
+    | ResponseFunctionCallArgumentsDoneEvent
+)
+_KEPT = (InvalidRequestError, ResponseNotFoundError, TaskNotSupportedError)
+CONTRACTS = {
+    "POST /v1/responses": Contract(
+        request=ResponseRequest,
+        response=ResponsesResponse,
+        event=_Event,
+        errors=(*WORKS, ResponseNotFoundError),
+        example={"input": "What is unigate?", "max_output_tokens": 64},
+    ),
+    "GET /v1/responses/{response_id}": Contract(
+        response=ResponsesResponse, event=_Event, errors=_KEPT
+    ),
+    "DELETE /v1/responses/{response_id}": Contract(response=DeletedResponse, errors=_KEPT),
+    "POST /v1/responses/{response_id}/cancel": Contract(response=ResponsesResponse, errors=_KEPT),
+}
 
 
 class _Serving(Honest, OpenAIServingResponses):
@@ -163,13 +224,7 @@ class Responses:
         """Answer a request to /v1/responses; raises `EngineError`."""
         data = self._assembly.read(body)
         data.pop("request_id", None)  # the id is ours: a client's could be somebody else's
-        request = validate(ResponsesRequest, data)
-        if request.max_output_tokens is not None and request.max_output_tokens < 1:
-            # vLLM refuses it, too, by the name that other routes have for it.
-            raise InvalidRequestError(
-                f"max_output_tokens must be at least 1, got {request.max_output_tokens}.",
-                "max_output_tokens",
-            )
+        request = validate(ResponseRequest, data)
         if request.background and len(self._serving.background_tasks) >= _MOST_IN_BACKGROUND:
             raise OverloadedError(
                 f"{_MOST_IN_BACKGROUND} responses are being made in the background already."
@@ -234,7 +289,11 @@ class Responses:
             self._serving.logs,
         ):
             store.pop(response_id, None)
-        gone = {"id": response_id, "object": "response.deleted", "deleted": True}
+        gone: DeletedResponse = {
+            "id": response_id,
+            "object": "response.deleted",
+            "deleted": True,
+        }
         return Whole(orjson.dumps(gone))
 
     def _kept(self, response_id: str) -> ResponsesResponse:

@@ -6,7 +6,8 @@ files beside it have the routes. A part is there only if the model can do it.
 
 import argparse
 import time
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from vllm.entrypoints.pooling.utils import enable_scoring_api
 from vllm.entrypoints.serve.utils.fingerprint import set_default_fingerprint_mode
@@ -15,14 +16,18 @@ from vllm.tasks import SupportedTask
 from engine.adapters.library import Library
 from engine.config import EngineConfig
 from engine.errors import ModelNotFoundError, TaskNotSupportedError
+from engine.schemas import Schemas
 from engine.vllm.adapters import LoadedAdapters
 from engine.vllm.assembly import Assembly
 from engine.vllm.client import EngineClient
 from engine.vllm.completions import Completions
+from engine.vllm.contract import schemas_of
+from engine.vllm.documentation import CONTRACTS, SWAGGER_UI
 from engine.vllm.dynamic_adapters import DynamicAdapters
 from engine.vllm.embeddings import Embeddings
 from engine.vllm.inspection import Inspection
 from engine.vllm.messages import Messages
+from engine.vllm.model_card import ModelCard
 from engine.vllm.responses import Responses, Track
 from engine.vllm.scoring import Scoring
 from engine.vllm.speech import Speech
@@ -123,17 +128,26 @@ class Serving:
             raise TaskNotSupportedError("This route", needs, self._assembly.base_names[0])
         return part
 
-    def models(self) -> list[dict[str, Any]]:
+    def schemas(self) -> Schemas:
+        """What the routes take and give; takes some seconds, so ask in a thread."""
+        return schemas_of(CONTRACTS, self._assembly.limits, self._assembly.base_names[0])
+
+    @property
+    def swagger_ui(self) -> Path:
+        """The directory with Swagger UI's files."""
+        return SWAGGER_UI
+
+    def models(self) -> list[ModelCard]:
         """The served names as entries of GET /v1/models, adapters behind the model."""
         return [self._card(name) for name in self._assembly.served]
 
-    def model(self, name: str) -> dict[str, Any]:
+    def model(self, name: str) -> ModelCard:
         """One entry of `models`; raises `ModelNotFoundError`."""
         if name not in self._assembly.served:
             raise ModelNotFoundError(name, self._assembly.served)
         return self._card(name)
 
-    def _card(self, name: str) -> dict[str, Any]:
+    def _card(self, name: str) -> ModelCard:
         adapters, base = self._assembly.adapters, self._assembly.base_names[0]
         is_adapter = name in adapters
         return {
@@ -141,7 +155,6 @@ class Serving:
             "object": "model",
             "created": adapters.created(name) if is_adapter else self._created,
             "owned_by": "unigate",
-            # Operators and LangChain tell base models (root == id) from adapters by it.
             "root": base if is_adapter else name,
             "parent": base if is_adapter else None,
             "max_model_len": self._max_model_len,

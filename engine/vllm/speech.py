@@ -5,11 +5,18 @@ import wave
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
+from openai.types.audio import TranscriptionTextDeltaEvent, TranscriptionTextDoneEvent
 from pydantic import ConfigDict
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
-from vllm.entrypoints.speech_to_text.transcription.protocol import TranscriptionRequest
+from vllm.entrypoints.speech_to_text.transcription.protocol import (
+    TranscriptionRequest,
+    TranscriptionResponseVariant,
+)
 from vllm.entrypoints.speech_to_text.transcription.serving import OpenAIServingTranscription
-from vllm.entrypoints.speech_to_text.translation.protocol import TranslationRequest
+from vllm.entrypoints.speech_to_text.translation.protocol import (
+    TranslationRequest,
+    TranslationResponseVariant,
+)
 from vllm.entrypoints.speech_to_text.translation.serving import OpenAIServingTranslation
 from vllm.model_executor.models import SupportsTranscription
 
@@ -17,7 +24,9 @@ from engine.answer import Answer
 from engine.config import EngineConfig
 from engine.errors import InvalidRequestError
 from engine.form import Form
+from engine.schemas import JsonSchema
 from engine.vllm.assembly import Assembly
+from engine.vllm.contract import WORKS, Contract
 from engine.vllm.exchange import validate
 from engine.vllm.hearing import Hearing
 from engine.vllm.transcripts import SUBTITLES, events, written
@@ -45,19 +54,48 @@ class _Translation(Hearing, OpenAIServingTranslation):
     pass
 
 
-class _TranscriptionRequest(TranscriptionRequest):
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+def _with_file(schema: JsonSchema) -> None:
+    """The file, which is read before and is nothing that Pydantic could say."""
+    schema["properties"][_FILE] = {"type": "string", "format": "binary"}
+    schema.setdefault("required", []).append(_FILE)
+
+
+_FORM = ConfigDict(extra="allow", allow_inf_nan=False, json_schema_extra=_with_file)
+
+
+class TranscriptionForm(TranscriptionRequest):
+    """vLLM's fields."""
+
+    model_config = _FORM
 
     file: Any = None  # read before; vLLM's type is that of its web framework
 
 
-class _TranslationRequest(TranslationRequest):
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+class TranslationForm(TranslationRequest):
+    """vLLM's fields."""
+
+    model_config = _FORM
 
     file: Any = None  # as above
 
 
-Request = _TranscriptionRequest | _TranslationRequest
+_ANSWER: dict[str, Any] = {
+    "request_media_type": "multipart/form-data",
+    "texts": ("text/plain", *(media_type for media_type, _ in SUBTITLES.values())),
+    "event": TranscriptionTextDeltaEvent | TranscriptionTextDoneEvent,
+    "last_data": "[DONE]",
+    "errors": WORKS,
+    "leaves_out": True,
+}
+CONTRACTS = {
+    "POST /v1/audio/transcriptions": Contract(
+        request=TranscriptionForm, response=TranscriptionResponseVariant, **_ANSWER
+    ),
+    "POST /v1/audio/translations": Contract(
+        request=TranslationForm, response=TranslationResponseVariant, **_ANSWER
+    ),
+}
+Request = TranscriptionForm | TranslationForm
 
 
 class Speech:
@@ -75,13 +113,13 @@ class Speech:
     async def transcribe(self, form: Form) -> Answer:
         """Answer a request to /v1/audio/transcriptions; raises `EngineError`."""
         audio = _audio(form)
-        request = validate(_TranscriptionRequest, _fields(form))
+        request = validate(TranscriptionForm, _fields(form))
         return await self._answer(audio, request, self._transcription.create_transcription)
 
     async def translate(self, form: Form) -> Answer:
         """Answer a request to /v1/audio/translations; raises `EngineError`."""
         audio = _audio(form)
-        request = validate(_TranslationRequest, _fields(form))
+        request = validate(TranslationForm, _fields(form))
         return await self._answer(audio, request, self._translation.create_translation)
 
     async def warm_up(self) -> None:

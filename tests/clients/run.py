@@ -26,6 +26,9 @@ DEMO = ROOT / "deploy" / "demo" / "unigate-demo"
 # Nobody waits for these tests to say that a machine is slow.
 SLOW = 4.0
 
+_SET_UP_S = 600
+_TESTS_S = 900
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -39,7 +42,7 @@ def set_up_python(client: Path, place: Path) -> None:
     venv.create(place, clear=True, with_pip=True)
     pip = [str(place / "bin" / "pip"), "--disable-pip-version-check", "--quiet", "install"]
     words = ["--requirement", str(client / "requirements.txt")]
-    subprocess.run([*pip, *words], check=True)  # noqa: S603  # ours
+    subprocess.run([*pip, *words], check=True, timeout=_SET_UP_S)  # noqa: S603  # ours
 
 
 def pytest_of(client: Path, place: Path) -> list[str]:
@@ -56,7 +59,8 @@ def set_up_node(client: Path, place: Path) -> None:
     place.mkdir(parents=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(client / name, place)
-    subprocess.run(["npm", "ci", "--engine-strict", "--silent"], cwd=place, check=True)  # noqa: S607
+    npm = ["npm", "ci", "--engine-strict", "--silent"]
+    subprocess.run(npm, cwd=place, check=True, timeout=_SET_UP_S)  # noqa: S603  # ours
 
 
 def node_of(client: Path, place: Path) -> list[str]:
@@ -95,7 +99,13 @@ def run(client: Path, pins: str, urls: dict[str, str]) -> bool:
     try:
         place = set_up(client, client / pins)
         command = KINDS[pins].command(client, place)
-        return not subprocess.run(command, env=clean_environment(**urls), check=False).returncode  # noqa: S603  # ours
+        return not subprocess.run(  # noqa: S603  # ours
+            command,
+            env=clean_environment(**urls),
+            cwd=place,  # for what a client leaves behind
+            check=False,
+            timeout=_TESTS_S,
+        ).returncode
     except (OSError, subprocess.SubprocessError) as error:
         say(client, f"cannot be run: {error}")  # without npm, for one
         return False

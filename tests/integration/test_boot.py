@@ -54,6 +54,8 @@ def test_nothing_is_answered_before_ready(demo: Path, tmp_path: Path, slow: floa
             server.get("/v1/models"),
             server.post("/v1/chat/completions", {"messages": []}),
             server.post("/v1/completions", {"prompt": "x"}),
+            server.get("/openapi.json"),
+            server.get("/docs"),
         ):
             assert response.status_code == 503
             assert response.json()["error"]["code"] == "engine_not_ready"

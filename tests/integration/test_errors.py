@@ -97,6 +97,8 @@ def test_a_route_for_another_kind_of_model_says_which(server: Server) -> None:
         ({"tool_choice": "required"}, None),
         ({"response_format": {"type": "json_schema"}}, None),
         ({"chat_template": "{{ messages }}"}, None),
+        ({"structured_outputs": "text"}, "structured_outputs"),
+        ({"stop": ""}, "stop"),
         ({"messages": HELLO["messages"] * 5000}, "messages"),
         ({"nvext": {"guided_thing": 1}}, "nvext.guided_thing"),
         ({"functions": [{"name": "f"}]}, "functions"),
@@ -153,7 +155,7 @@ def test_an_unknown_model_cannot_be_looked_up(server: Server) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/", "/v1", "/v1/chat", "/health", "/metrics", "/v1/models/", "/docs", "/openapi.json",
+        "/", "/v1", "/v1/chat", "/health", "/metrics", "/v1/models/", "/docs/x",
         "/v1/messages/batches",
     ],
 )  # fmt: skip
@@ -168,6 +170,29 @@ def test_the_wrong_method_says_so(server: Server, path: str) -> None:
     response = server.get(path)
     assert_error(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_part_that_cannot_be_rendered_is_refused(server: Server, streamed: bool) -> None:
+    item = {
+        "type": "function_call_output", "id": "f", "status": "completed", "created_by": None,
+        "output": [{"type": "input_text", "text": "18 degrees"}],
+    }  # fmt: skip
+    response = server.post("/v1/responses", {"input": [item], "stream": streamed})
+    assert assert_error(response, 400, "invalid_request")["param"] == "input"
+
+
+def test_a_path_with_several_methods_names_them_all(server: Server) -> None:
+    response = httpx.patch(f"{server.url}/v1/responses/r")
+    assert_error(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "DELETE, GET"
+
+
+@pytest.mark.parametrize("query", ["stream=perhaps", "starting_after=x"])
+def test_a_bad_parameter_of_the_query_is_named(server: Server, query: str) -> None:
+    response = server.get(f"/v1/responses/r?{query}")
+    error = assert_error(response, 400, "invalid_request")
+    assert error["param"] == query.partition("=")[0]
 
 
 def test_refusals_leave_the_server_as_it_was(server: Server) -> None:

@@ -19,6 +19,11 @@ def test_tokens_of_a_text_come_back_as_the_text(server: Server) -> None:
     assert back == {"prompt": text}
 
 
+def test_fields_that_are_null_are_none(server: Server) -> None:
+    plain = server.post("/tokenize", {"prompt": "one"}).json()
+    assert server.post("/tokenize", {"prompt": "one", "messages": None}).json() == plain
+
+
 def test_tokens_of_a_chat_are_those_that_are_counted(server: Server) -> None:
     tokens = server.post("/tokenize", {"messages": MESSAGES}).json()
     body = {"messages": MESSAGES, "max_tokens": 1}

@@ -32,6 +32,7 @@ from vllm.v1.worker.lora_model_runner_mixin import LoRAModelRunnerMixin
 
 from engine.errors import InvalidRequestError
 from engine.vllm.arguments import OF_VLLMS_SERVER
+from engine.vllm.documentation import SWAGGER_UI
 from engine.vllm.environment import MEDIA_CONNECTOR
 from engine.vllm.media import Connector
 from engine.vllm.tool_calls import BEGINNINGS
@@ -218,6 +219,12 @@ def test_what_a_stream_is_put_right_by_is_there() -> None:
         "_flush_engine_parsers",
     ):
         assert callable(getattr(DelegatingParser, hook))
+
+
+def test_the_page_for_the_document_is_in_the_package() -> None:
+    assert {"swagger-ui-bundle.js", "swagger-ui.css"} <= {
+        file.name for file in SWAGGER_UI.iterdir()
+    }
 
 
 def test_the_fork_server_is_where_vllm_asks_for_processes_and_holds_nothing_else() -> None:

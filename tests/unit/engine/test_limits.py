@@ -92,3 +92,24 @@ def test_nesting_is_looked_at_no_deeper_than_it_may_be() -> None:
         deep = [deep]
     with pytest.raises(InvalidRequestError, match="structured_outputs"):
         replace(SMALL, schema_bytes=10**9).check({"structured_outputs": {"grammar": deep}})
+
+
+def test_limits_are_said_in_json_schema_as_they_are_checked() -> None:
+    texts = {"type": "array", "items": {"type": "string"}}
+    fields: dict[str, Any] = {
+        "messages": {"type": "array", "items": {}},
+        "prompt": {"anyOf": [{"type": "array", "items": {"type": "integer"}}, texts]},
+        "stop": {"anyOf": [{"type": "string"}, {**texts, "maxItems": 1}]},
+        "n": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
+        "max_tokens": {"type": "integer"},
+    }
+    SMALL.bound(fields)
+    assert fields == {
+        "messages": {"type": "array", "items": {}, "maxItems": 2},
+        "prompt": {
+            "anyOf": [{"type": "array", "items": {"type": "integer"}}, {**texts, "maxItems": 4}]
+        },
+        "stop": {"anyOf": [{"type": "string"}, {**texts, "maxItems": 1}]},
+        "n": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 3}, {"type": "null"}]},
+        "max_tokens": {"type": "integer", "maximum": 10},
+    }
