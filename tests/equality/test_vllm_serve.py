@@ -58,8 +58,11 @@ CHATS: dict[str, dict[str, Any]] = {
         "stream_options": {"include_usage": True, "continuous_usage_stats": True},
         "max_tokens": 6,
     },
-    "thinking": {"chat_template_kwargs": {"thinking": True}},
-    "thinking-hidden": {"chat_template_kwargs": {"thinking": True}, "include_reasoning": False},
+    "thinking": {"chat_template_kwargs": {"enable_thinking": True}},
+    "thinking-hidden": {
+        "chat_template_kwargs": {"enable_thinking": True},
+        "include_reasoning": False,
+    },
     "developer": {"messages": [{"role": "developer", "content": "Be brief."}, *QUESTION]},
     "parts": {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]},
     "tools-auto": {"messages": RAIN, "tools": [CHAT_TOOL]},
