@@ -7,6 +7,8 @@ from engine.config import EngineConfig
 MEDIA_CONNECTOR = "unigate"
 """The name by which vLLM finds what loads media (`engine.vllm.media`)."""
 
+_ANY_NUMBER = 1_000_000
+
 
 def prepare(scratch: str, log_level: str) -> None:
     """Set what vLLM reads when it is imported; `scratch` is a directory of this process alone."""
@@ -22,6 +24,10 @@ def prepare(scratch: str, log_level: str) -> None:
     os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "0"
     # Not a default: another one would load whatever a client names, from wherever it is.
     os.environ["VLLM_MEDIA_CONNECTOR"] = MEDIA_CONNECTOR
+    # Requests are held to `engine.limits`. vLLM's own limits are lower, are read when it is
+    # imported, and tell clients to set its variables.
+    for name in ("VLLM_MAX_COMPLETION_PROMPTS", "VLLM_MAX_STOP_STRINGS"):
+        _default(name, str(_ANY_NUMBER))
     # Nothing is reported to anyone unless the user asks for it.
     _default("VLLM_NO_USAGE_STATS", "1")
 

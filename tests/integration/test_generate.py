@@ -42,7 +42,12 @@ def test_usage_comes_last_when_it_is_asked_for(server: Server) -> None:
     assert usage["usage"]["completion_tokens"] == 5
 
 
-@pytest.mark.parametrize("stop", ["unigate", ["unigate"]], ids=["text", "list"])
+MANY_STOPS = [f"never-{number}" for number in range(31)]
+
+
+@pytest.mark.parametrize(
+    "stop", ["unigate", ["unigate"], [*MANY_STOPS, "unigate"]], ids=["text", "list", "many"]
+)
 def test_an_answer_stops_at_a_stop_string(server: Server, stop: str | list[str]) -> None:
     body = {"messages": MESSAGES, "temperature": 0, "stop": stop}
     (choice,) = server.post("/v1/chat/completions", body).json()["choices"]
