@@ -1,5 +1,6 @@
 """A connection to a bucket of S3 or Google Cloud Storage, through obstore."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,9 +27,10 @@ _DIRECT = "169.254.169.254,169.254.170.2,metadata.google.internal"
 # Words in S3's and GCS's error documents.
 _EXPIRED = ("ExpiredToken", "TokenRefreshRequired", "RequestExpired", "invalid_grant")
 _REFUSED = (
-    "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidToken", "403", "401",
-    "Unauthorized", "Forbidden",
+    "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidToken",
+    "401 Unauthorized", "403 Forbidden",
 )  # fmt: skip
+_PATH = re.compile(r"(https?://[^/\s]+)[^\s,]*")
 _MISSING = ("NoSuchBucket", "NoSuchKey", "404 Not Found")
 _NO_CREDENTIALS = ("169.254.169.254", "metadata", "credential", "Credential")
 
@@ -137,7 +139,8 @@ def named(uri: str, access: Access, *, while_reading: bool = False) -> Iterator[
         yield
     except (BaseError, OSError) as error:
         # The text is only looked into: S3 answers with documents that hold the key's id.
-        text = str(error)
+        # Of what was asked for the host is enough: a path may have any word in it.
+        text = _PATH.sub(r"\1", str(error))
         refusal = _refused(uri, error, text)
         if refusal is not None:
             raise refusal from None

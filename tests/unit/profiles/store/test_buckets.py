@@ -150,8 +150,10 @@ def test_a_store_that_is_not_there_is_called_that(get: Fetch, scheme: str) -> No
         "AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": nowhere,
         "STORAGE_EMULATOR_HOST": nowhere,
     }  # fmt: skip
+    # Words of a path, and digits of the time it took, are no answer of the store.
+    source = BucketModel(scheme, "b", "metadata/403")
     with pytest.raises(SourceError, match="cannot be reached") as caught:
-        get(BucketModel(scheme, "b", ""), access=Access(environment=environment, timeout_s=2))
+        get(source, access=Access(environment=environment, timeout_s=2))
     assert SECRET not in str(caught.value)
 
 
