@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import UnsupportedMediaTypeError, event_of
+from app.wire import wire_of
 from engine import Answer, EngineError, Stream, Whole
 from engine.engine import Engine
 
@@ -92,19 +93,14 @@ async def _send_whole(whole: Whole, send: Send) -> None:
 
 
 async def _send_stream(stream: Stream, scope: Scope, send: Send) -> None:
+    wire = wire_of(scope)
     try:
         # The answer begins before its first token: only then can the client be seen to leave.
         await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
-        position = 0
         try:
-            async for frame in stream.frames:
-                position += 1
-                await send(
-                    {"type": "http.response.body", "body": frame.encode(), "more_body": True}
-                )
+            await stream.run(wire)
         except EngineError as error:
-            event = event_of(error, scope, position)
-            await send({"type": "http.response.body", "body": event, "more_body": True})
+            wire.write(event_of(error, scope, wire.written))
     finally:
         await stream.close()
     await send({"type": "http.response.body", "body": b"", "more_body": False})

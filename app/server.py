@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.wire import offer_wire
 
 
 class PortUnusableError(Exception):
@@ -34,6 +37,14 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, which lets the answering of a request have its connection."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        offer_wire(self.scope, self.transport, self.flow)
+
+
 class Server(uvicorn.Server):
     """A uvicorn server that stops when `should_exit` is set, and never by a signal of its own."""
 
@@ -42,7 +53,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http="httptools",
+                http=_Protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -2,6 +2,17 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class Wire(Protocol):
+    """Where the frames of a stream go."""
+
+    def write(self, *frames: bytes) -> bool:
+        """Send frames, in one piece; whether there is room for more."""
+
+    async def drain(self) -> None:
+        """Wait for a slow reader until there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +25,25 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer in frames of server-sent events; whoever has it calls `close`, read or not.
+    """An answer in frames of server-sent events; whoever has it calls `close`, run or not.
 
-    `frames` raises an `EngineError` where the answer cannot be finished; nothing follows it.
+    `run` writes all of them; it raises an `EngineError` where the answer cannot be finished, and
+    nothing follows it.
     """
 
-    frames: AsyncGenerator[str]
+    run: Callable[[Wire], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
+
+    @classmethod
+    def of(cls, frames: AsyncGenerator[str], close: Callable[[], Awaitable[None]]) -> "Stream":
+        """A stream of frames that have to be asked for, one by one."""
+
+        async def run(wire: Wire) -> None:
+            async for frame in frames:
+                if not wire.write(frame.encode()):
+                    await wire.drain()
+
+        return cls(run, close)
 
 
 Answer = Whole | Stream

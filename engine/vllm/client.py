@@ -14,6 +14,7 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 
 from engine.errors import EngineError
 from engine.vllm.generation import Generation, created
+from engine.vllm.shortcut import Turn
 
 # How long the news of a process's end may take from the fork server to this process.
 _NEWS_S = 0.2
@@ -24,6 +25,11 @@ class EngineClient(AsyncLLM):
 
     failure: EngineError | None = None
     """Set once the engine is given up: nothing is admitted any more."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """As vLLM's."""
+        self._turn = Turn()
+        super().__init__(*arguments, **options)
 
     def generate(  # type: ignore[override]  # a Generation where vLLM has an async generator
         self, prompt: Any, sampling_params: SamplingParams, request_id: str, **options: Any
@@ -49,7 +55,8 @@ class EngineClient(AsyncLLM):
             # Our own id serves too, since no other request has it (Serving makes it at random).
             await self.abort(internal_id or request_id, internal=internal_id is not None)
 
-        generation = Generation(admit, abort)
+        states = self.output_processor.request_states
+        generation = Generation(admit, abort, states.get, self._turn)
         mine = created.get(None)
         if mine is not None:
             mine.append(generation)

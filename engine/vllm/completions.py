@@ -24,7 +24,7 @@ from engine.vllm.assembly import Assembly
 from engine.vllm.contract import WORKS, Contract
 from engine.vllm.exchange import validate
 from engine.vllm.honest import Honest
-from engine.vllm.steady import steady
+from engine.vllm.steady import SteadyChat
 
 
 def _check_stop(given: Any) -> Any:
@@ -90,10 +90,6 @@ CONTRACTS = {
 }
 
 
-class _Chat(Honest, OpenAIServingChat):
-    pass
-
-
 class _Completion(Honest, OpenAIServingCompletion):
     pass
 
@@ -110,7 +106,7 @@ class Completions:
             "enable_force_include_usage": args.enable_force_include_usage,
             "enable_per_request_metrics": args.enable_per_request_metrics,
         }
-        self._chat = _Chat(
+        self._chat = SteadyChat(
             assembly.client,
             assembly.models,
             response_role=args.response_role,
@@ -118,7 +114,6 @@ class Completions:
             **assembly.options_of(OpenAIServingChat),
             **usage,
         )
-        self._chat.parser_cls = steady(self._chat.parser_cls)
         self._completion = _Completion(
             assembly.client,
             assembly.models,

@@ -18,6 +18,7 @@ from engine.answer import Answer, Stream, Whole
 from engine.errors import EngineError, InvalidRequestError
 from engine.vllm.adapters import held
 from engine.vllm.generation import Generation, created
+from engine.vllm.pump import Pump
 from engine.vllm.refusals import from_response, translate
 
 log = logging.getLogger(__name__)
@@ -117,13 +118,21 @@ async def _created_by(
         return Whole(b"[" + b",".join(_json(item) for item in result) + b"]")
     for generation in generations:
         await generation.admit()
-    frames = _relay(result, prompt_field)
+    return _stream(_relay(result, prompt_field), generations)
+
+
+def _stream(frames: AsyncGenerator[str], generations: list[Generation]) -> Stream:
+    if len(generations) == 1:
+        pump = Pump(frames, generations[0])
+        stream = Stream(pump.run, pump.aclose)
+    else:
+        stream = Stream.of(frames, frames.aclose)
 
     async def close() -> None:
-        await frames.aclose()
+        await stream.close()
         await _close(generations)
 
-    return Stream(frames, close)
+    return Stream(stream.run, close)
 
 
 def _holding(stream: Stream, used: ExitStack) -> Stream:
@@ -131,7 +140,7 @@ def _holding(stream: Stream, used: ExitStack) -> Stream:
         await stream.close()
         used.close()
 
-    return Stream(stream.frames, close)
+    return Stream(stream.run, close)
 
 
 def _json(model: BaseModel) -> bytes:

@@ -7,15 +7,19 @@ generations can close them, so that a client that left is never generated for.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import types
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
+from typing import Any
 
 from vllm.outputs import STREAM_FINISHED, PoolingRequestOutput, RequestOutput
 from vllm.v1.engine.exceptions import EngineDeadError as VllmEngineDeadError
-from vllm.v1.engine.output_processor import RequestOutputCollector
+from vllm.v1.engine.output_processor import RequestOutputCollector, RequestState
 
+from engine.answer import Wire
 from engine.errors import EngineDeadError, EngineError, GenerationFailedError
 from engine.vllm.refusals import DEAD, FAILED, EndedEarlyError
+from engine.vllm.shortcut import PlainFrame, Shortcut, Turn, is_open_to
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +28,9 @@ _UNFINISHED = ("abort", "error")
 
 Output = RequestOutput | PoolingRequestOutput
 
+NEXT_OUTPUT = object()
+"""What a generation that tells of its outputs yields to whoever steps it, in want of the next."""
+
 created: ContextVar[list["Generation"]] = ContextVar("created")
 """The generations of the request that is being answered, in the order vLLM asked for them."""
 
@@ -31,23 +38,69 @@ created: ContextVar[list["Generation"]] = ContextVar("created")
 class Generation:
     """An asynchronous iterator of outputs, as `AsyncLLM.generate` and `encode` would return."""
 
+    passes_text: Callable[[], bool] = staticmethod(lambda: True)
+    """Whether from here on all its text is the answer's, as it is; a parser may say otherwise."""
+
+    last_text = ""
+    """The text of the output that was read last."""
+
     def __init__(
         self,
         admit: Callable[[], Awaitable[RequestOutputCollector]],
         abort: Callable[[str | None], Awaitable[None]],
+        state_of: Callable[[str], RequestState | None],
+        turn: Turn,
     ) -> None:
         """`abort` gets the id vLLM gave the request, None if it has not told."""
         self._admit = admit
         self._abort = abort
+        self._state_of = state_of
+        self._turn = turn
         self._begun = False
         self._queue: RequestOutputCollector | None = None
         self._finished = False
+        self._is_told = False
+        self._is_cancelled = False
 
     async def admit(self) -> None:
         """Validate the request and hand it to the engine; raises what refuses it."""
         if self._queue is None:
             self._begun = True
             self._queue = await self._admit()
+
+    def tell(self, listener: Callable[[], None] | None) -> None:
+        """Call the listener for each output from now on; None cancels whoever waits for one.
+
+        Whoever reads must then be stepped, and gets `NEXT_OUTPUT` when there is no output yet.
+        """
+        queue = self._queue
+        assert queue is not None  # admitted before the first byte
+        if listener is None:
+            self._is_cancelled = True
+            vars(queue).pop("put", None)
+            return
+        self._is_told = True
+        put = type(queue).put
+
+        def put_and_tell(output: Any) -> None:
+            put(queue, output)
+            if isinstance(output, Exception):
+                # Whoever puts it tells all requests, and must not see them abort themselves.
+                asyncio.get_running_loop().call_soon(listener)
+            else:
+                listener()
+
+        queue.put = put_and_tell  # type: ignore[method-assign]  # vLLM calls nothing else
+
+    def open_shortcut(
+        self, frame: PlainFrame, wire: Wire, on_full: Callable[[], None]
+    ) -> Shortcut | None:
+        """Let text go its short way from now on, until the last output; None where it cannot."""
+        assert self._queue is not None  # it has been read
+        state = self._state_of(self._queue.request_id)
+        if state is None or not is_open_to(state):
+            return None
+        return Shortcut(state, frame, wire, self._turn, on_full)
 
     def __aiter__(self) -> "Generation":
         return self
@@ -72,7 +125,9 @@ class Generation:
         queue = self._queue
         assert queue is not None  # for the type checker: admit() has set it
         try:
-            output = queue.get_nowait() or await queue.get()
+            output = queue.get_nowait()
+            while output is None:
+                output = await self._later(queue)
         except (EngineError, VllmEngineDeadError):
             raise
         except Exception as error:
@@ -88,7 +143,17 @@ class Generation:
             completion.finish_reason in _UNFINISHED for completion in output.outputs
         ):
             raise GenerationFailedError("The engine ended this answer early.")
+        if isinstance(output, RequestOutput):
+            self.last_text = output.outputs[0].text
         return output
+
+    async def _later(self, queue: RequestOutputCollector) -> Output | None:
+        if not self._is_told:
+            return await queue.get()
+        await _next_output()
+        if self._is_cancelled:
+            raise asyncio.CancelledError
+        return queue.get_nowait()
 
     async def aclose(self) -> None:
         """Stop generating, if the engine has not finished by itself."""
@@ -100,3 +165,8 @@ class Generation:
             self._queue.close()  # type: ignore[no-untyped-call]  # vLLM's, untyped
         elif self._begun:  # cancelled in the middle of its admission
             await self._abort(None)
+
+
+@types.coroutine
+def _next_output() -> Generator[object, None, None]:
+    yield NEXT_OUTPUT

@@ -22,9 +22,8 @@ from engine.errors import GenerationFailedError, InvalidRequestError
 from engine.vllm.assembly import Assembly
 from engine.vllm.contract import WORKS, Contract
 from engine.vllm.exchange import validate
-from engine.vllm.honest import Honest
 from engine.vllm.refusals import FAILED, EndedEarlyError
-from engine.vllm.steady import steady
+from engine.vllm.steady import SteadyChat
 
 _PING = 'event: ping\ndata: {"type": "ping"}\n\n'
 # Choices of a tool that cannot be without any.
@@ -51,7 +50,7 @@ CONTRACTS = {
 }
 
 
-class _Serving(Honest, AnthropicServingMessages):
+class _Serving(SteadyChat, AnthropicServingMessages):
     @classmethod
     def to_chat_completion_request(
         cls, anthropic_request: Any, **options: Any
@@ -130,7 +129,6 @@ class Messages:
             disabled_thinking_effort=args.anthropic_disabled_thinking_effort,
             **assembly.options_of(AnthropicServingMessages),
         )
-        self._serving.parser_cls = steady(self._serving.parser_cls)
 
     async def create(self, body: bytes) -> Answer:
         """Answer a request to /v1/messages; raises `EngineError`."""

@@ -261,7 +261,7 @@ class Responses:
                 "stream",
             )
         frames = self._serving.responses_background_stream_generator(response_id, after)
-        return Stream(frames, frames.aclose)
+        return Stream.of(frames, frames.aclose)
 
     async def cancel(self, response_id: str) -> Answer:
         """End a response in the background; raises `EngineError`."""

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from vllm.entrypoints.generate.base.protocol import DeltaMessage
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.parser import DelegatingParser, Parser
+
+from engine.vllm.generation import created
+from engine.vllm.honest import Honest
 
 
 def steady(parser: type[Parser] | None) -> type[Parser] | None:
@@ -18,10 +23,35 @@ def steady(parser: type[Parser] | None) -> type[Parser] | None:
     return type(parser.__name__, (_Steady, parser), {})
 
 
+class SteadyChat(Honest, OpenAIServingChat):
+    """A class of vLLM's that chats, with such a parser; generations learn what it lets through."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.parser_cls = steady(self.parser_cls)
+
+    def _make_parser(self, request: ChatCompletionRequest, *rest: Any) -> Parser:
+        parser = super()._make_parser(request, *rest)
+
+        def passes_text() -> bool:
+            return isinstance(parser, _Steady) and parser.passes_text(request)
+
+        for generation in created.get([]):
+            generation.passes_text = passes_text
+        return parser
+
+
 class _Steady(DelegatingParser):
     """Mixed in before vLLM's class."""
 
     _thought_is_over = False
+
+    def passes_text(self, request: ChatCompletionRequest) -> bool:
+        """Whether what it streams from now on is the text it gets, whatever that is."""
+        if self._in_reasoning_phase(self._stream_state):
+            return False
+        is_out_of_tools = request.tool_choice == "none" and not self._engine_based
+        return self._tool_parser is None or is_out_of_tools
 
     def set_prompt_token_ids(self, prompt_token_ids: Sequence[int]) -> None:
         """Whether the prompt ends behind a thought: vLLM asks this for whole answers only here."""

@@ -137,6 +137,10 @@ def streamed(url: str, body: dict[str, Any]) -> list[Any]:
     return folded
 
 
+def _is_last(chunk: Any) -> bool:
+    return bool(chunk["choices"][0].get("finish_reason"))
+
+
 def _has_choice(chunk: Any) -> bool:
     return chunk != DONE and bool(chunk["choices"])
 
@@ -144,7 +148,14 @@ def _has_choice(chunk: Any) -> bool:
 def _join(last: Any, chunk: Any) -> bool:
     """Append the chunk's text to the last one's if nothing else tells them apart."""
     mine, other = _text(last), _text(chunk)
-    if mine is None or other is None or mine[1:] != other[1:]:
+    if mine is None or other is None:
+        return False
+    if _is_last(chunk) and mine[1] == other[1]:
+        # The last may have the text of others with it; it keeps what is beside the text.
+        mine[0][mine[1]] += other[0][other[1]]
+        other[0][other[1]] = ""
+        return False
+    if mine[1:] != other[1:]:
         return False
     mine[0][mine[1]] += other[0][other[1]]
     return True

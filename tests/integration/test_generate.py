@@ -1,6 +1,12 @@
 """Chat and completions, streamed and whole, on the real engine."""
 
+from typing import Any
+
 import pytest
+from pydantic import BaseModel
+from vllm.entrypoints.anthropic.protocol import AnthropicStreamEvent
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionStreamResponse
+from vllm.entrypoints.openai.completion.protocol import CompletionStreamResponse
 
 from tests.support.server import Server
 from tests.support.sse import DONE, events, stream, text_of
@@ -153,3 +159,28 @@ def test_a_guided_answer_is_one_of_the_choices_however_it_is_asked_for(
     body = {"messages": MESSAGES, "prompt": "A", "max_tokens": 20, **fields}
     (choice,) = server.post(path, body).json()["choices"]
     assert (choice.get("text") or choice["message"]["content"]) in CHOICE
+
+
+FRAMES: dict[str, tuple[str, dict[str, Any], type[BaseModel]]] = {
+    "chat": ("/v1/chat/completions", {"messages": MESSAGES}, ChatCompletionStreamResponse),
+    "completion": ("/v1/completions", {"prompt": "The server"}, CompletionStreamResponse),
+    "messages": (
+        "/v1/messages",
+        {"model": "unigate-demo", "messages": MESSAGES},
+        AnthropicStreamEvent,
+    ),
+}
+
+
+@pytest.mark.parametrize("route", FRAMES)
+def test_every_frame_is_as_vllms_own_models_write_it(server: Server, route: str) -> None:
+    path, body, model = FRAMES[route]
+    with stream(server.url + path, {**body, "temperature": 0, "max_tokens": 60}) as response:
+        assert response.status_code == 200, response.read()
+        frames = [line[6:] for line in response.iter_lines() if line.startswith("data: ")]
+    ours = [frame for frame in frames if frame not in (DONE, '{"type": "ping"}')]
+    assert len(ours) > 10
+    for frame in ours:
+        # Anthropic's envelope has a version of its own: id and usage are put right after vLLM.
+        if '"message_start"' not in frame:
+            assert model.model_validate_json(frame).model_dump_json(exclude_unset=True) == frame

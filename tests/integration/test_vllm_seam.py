@@ -27,7 +27,12 @@ from vllm.tool_parsers import ToolParser, ToolParserManager
 from vllm.tool_parsers.hermes_tool_parser import Hermes2ProToolParser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
-from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
+from vllm.v1.engine.detokenizer import IncrementalDetokenizer
+from vllm.v1.engine.output_processor import (
+    OutputProcessor,
+    RequestOutputCollector,
+    RequestState,
+)
 from vllm.v1.worker.lora_model_runner_mixin import LoRAModelRunnerMixin
 
 from engine.errors import InvalidRequestError
@@ -65,7 +70,19 @@ def test_generate_takes_what_serving_classes_pass_on() -> None:
 
 def test_open_requests_can_be_answered_with_an_error() -> None:
     assert parameters(OutputProcessor.propagate_error) == {"self", "e"}
-    assert {"get", "get_nowait", "close"} <= set(dir(RequestOutputCollector))
+    assert {"get", "get_nowait", "put", "close"} <= set(dir(RequestOutputCollector))
+
+
+def test_an_output_is_put_down_in_one_place_and_made_in_one() -> None:
+    assert ".queue.put(request_output)" in inspect.getsource(OutputProcessor.process_outputs)
+    made = "if request_output := req_state.make_request_output("
+    assert made in inspect.getsource(OutputProcessor.process_outputs)
+    names = list(inspect.signature(RequestState.make_request_output).parameters)
+    assert names[:4] == ["self", "new_token_ids", "pooling_output", "finish_reason"]
+    given = {"output_kind", "stream_interval", "logprobs_processor", "detokenizer"}
+    assert given | {"parent_req"} <= parameters(RequestState)
+    assert parameters(IncrementalDetokenizer.get_next_output_text) == {"self", "finished", "delta"}
+    assert {"output_token_ids", "num_output_tokens"} <= set(dir(IncrementalDetokenizer))
 
 
 @pytest.mark.parametrize(
@@ -217,6 +234,7 @@ def test_what_a_stream_is_put_right_by_is_there() -> None:
         "is_reasoning_end",
         "_append_unstreamed_tool_args",
         "_flush_engine_parsers",
+        "_in_reasoning_phase",
     ):
         assert callable(getattr(DelegatingParser, hook))
 

@@ -1,0 +1,136 @@
+"""Drives a stream of frames from the place where the engine's output arrives.
+
+vLLM's generators of frames are asynchronous, so each token would wake a task that reads it, and
+each wake-up costs more than the frame. Here the generator is a step function: the output is put
+down, the generator is run until it wants the next one, and what it has yielded is written, all in
+one call. The frames are vLLM's own, or made from two of them (`shortcut`).
+"""
+
+import asyncio
+import contextvars
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Any
+
+from engine.answer import Wire
+from engine.vllm.generation import NEXT_OUTPUT, Generation
+from engine.vllm.shortcut import Example, Shortcut
+
+# Frames that differ in more than their text will go on to do so.
+_MOST_EXAMPLES = 4
+
+
+class Pump:
+    """One stream with one generation."""
+
+    def __init__(self, frames: AsyncGenerator[str], generation: Generation) -> None:
+        self._frames = frames
+        self._generation = generation
+        self._context = contextvars.copy_context()
+        self._step: Any = None  # what __anext__ gives, in the middle of its work
+        self._is_advancing = False
+        self._waits_elsewhere = False
+        self._wire: Wire
+        self._turn: asyncio.Future[bool]
+        self._examples: list[Example] = []
+        self._shortcut: Shortcut | None = None
+
+    async def run(self, wire: Wire) -> None:
+        """Write every frame until the last; raises what the frames raise.
+
+        While the wire is full nothing is written, and text gathers in vLLM's queue of the request.
+        """
+        self._wire = wire
+        self._generation.tell(self._on_output)
+        try:
+            while not await self._run_until_full():
+                await wire.drain()
+        finally:
+            if self._shortcut is not None:
+                self._shortcut.close()
+
+    async def aclose(self) -> None:
+        """Stop where it is; the generator ends as if its reader had been cancelled."""
+        self._generation.tell(None)
+        if self._step is not None:
+            with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
+                await self._step
+        await self._frames.aclose()
+
+    async def _run_until_full(self) -> bool:
+        """Whether all has been written."""
+        self._turn = asyncio.get_running_loop().create_future()
+        if self._shortcut is not None:
+            self._shortcut.resume()
+        self._on_output()
+        return await self._turn
+
+    def _on_output(self) -> None:
+        """Run the generator for as long as it has something to say and there is room for it."""
+        # An answer that fails aborts itself, and gets a last output while it does.
+        if self._is_advancing or self._waits_elsewhere or self._turn.done():
+            return
+        self._is_advancing = True
+        try:
+            self._context.run(self._advance)
+        except StopAsyncIteration:
+            self._turn.set_result(True)
+        except BaseException as error:  # noqa: BLE001  # the engine's loop, which it is not meant for
+            self._turn.set_exception(error)
+        finally:
+            self._is_advancing = False
+
+    def _advance(self) -> None:
+        frames: list[bytes] = []
+        try:
+            while True:
+                if self._step is None:
+                    self._step = self._frames.__anext__()
+                try:
+                    waits_for = self._step.send(None)
+                    break
+                except StopIteration as done:
+                    frames.append(done.value.encode())
+                except BaseException:
+                    self._step = None
+                    raise
+                self._step = None
+        finally:
+            has_room = not frames or self._wire.write(*frames)
+        if waits_for is not NEXT_OUTPUT:
+            self._wait_elsewhere(waits_for)
+        if not has_room:
+            self._on_full()
+        elif len(frames) == 1 and waits_for is NEXT_OUTPUT:
+            self._learn(frames[0])
+
+    def _on_full(self) -> None:
+        if not self._turn.done():
+            self._turn.set_result(False)
+
+    def _learn(self, frame: bytes) -> None:
+        """Let text go its short way once it is known what that looks like."""
+        text = self._generation.last_text
+        if len(self._examples) >= _MOST_EXAMPLES or not text or not self._generation.passes_text():
+            return
+        example = Example(frame, text)
+        for other in self._examples:
+            common = example.common(other)
+            if common is not None:
+                self._examples.clear()
+                self._shortcut = self._generation.open_shortcut(common, self._wire, self._on_full)
+                return
+        self._examples.append(example)
+
+    def _wait_elsewhere(self, future: Any) -> None:
+        """For a lock, say: go on when it is done, as a task would."""
+        self._waits_elsewhere = True
+        if future is None:  # asyncio.sleep(0)
+            asyncio.get_running_loop().call_soon(self._go_on)
+            return
+        future._asyncio_future_blocking = False  # how a task takes note of it
+        future.add_done_callback(self._go_on)
+
+    def _go_on(self, *_: Any) -> None:
+        self._waits_elsewhere = False
+        self._on_output()

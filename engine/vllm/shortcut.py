@@ -1,0 +1,144 @@
+"""The short way of plain text: into a frame that was prepared, and onto the wire.
+
+Between its first tokens and its last, the frames of an answer in plain text differ in nothing but
+the text. So vLLM's generator of frames makes two of them, and they tell what all will be; from then
+on it sleeps until the last output, which has the tokens of all it has missed (as vLLM's own
+`stream_interval` would give them), so that its counts are right.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.output_processor import RequestState
+
+from engine.answer import Wire
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFrame:
+    """A frame with a hole for the text, JSON's quotes included."""
+
+    head: bytes
+    tail: bytes
+
+    def of(self, text: str) -> bytes:
+        """The frame with this text."""
+        return b"%b%b%b" % (self.head, orjson.dumps(text), self.tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A frame, and the text of the output that it was made of."""
+
+    frame: bytes
+    text: str
+
+    def common(self, other: "Example") -> PlainFrame | None:
+        """What both are made from; None if they differ in more than the text, or not in it."""
+        if self.text == other.text:
+            return None
+        mine = orjson.dumps(self.text)
+        place = self.frame.find(mine)
+        while place >= 0:
+            found = PlainFrame(self.frame[:place], self.frame[place + len(mine) :])
+            if found.of(other.text) == other.frame:
+                return found
+            place = self.frame.find(mine, place + 1)
+        return None
+
+
+class Turn:
+    """The streams with news in this turn of the event loop; each writes once, at its end.
+
+    When the loop is behind, a turn has several steps of the engine, and their texts leave together.
+    """
+
+    def __init__(self) -> None:
+        self._due: list[Callable[[], None]] = []
+
+    def at_end(self, write: Callable[[], None]) -> None:
+        """Call `write` at the end of the turn."""
+        if not self._due:
+            asyncio.get_running_loop().call_soon(self._end)
+        self._due.append(write)
+
+    def _end(self) -> None:
+        due, self._due = self._due, []
+        for write in due:
+            write()
+
+
+def is_open_to(state: RequestState) -> bool:
+    """Whether nothing but its text comes of a token of this request."""
+    return (
+        state.output_kind is RequestOutputKind.DELTA
+        and state.parent_req is None
+        and state.stream_interval == 1
+        and not state.streaming_input
+        and state.logprobs_processor is not None
+        and state.logprobs_processor.num_logprobs is None
+    )
+
+
+class Shortcut:
+    """Takes the tokens of one request out of vLLM's hands, until its last."""
+
+    def __init__(
+        self,
+        state: RequestState,
+        frame: PlainFrame,
+        wire: Wire,
+        turn: Turn,
+        on_full: Callable[[], None],
+    ) -> None:
+        """`on_full` is told when the wire has no room; then text gathers until `resume`."""
+        assert state.detokenizer is not None  # it has text
+        self._state = state
+        self._detokenizer = state.detokenizer
+        self._known_tokens = state.detokenizer.num_output_tokens()
+        self._frame = frame
+        self._wire = wire
+        self._turn = turn
+        self._on_full = on_full
+        self._is_due = False
+        self._is_closed = False
+        state.make_request_output = self._make_request_output  # type: ignore[method-assign]
+
+    def _make_request_output(
+        self,
+        new_token_ids: list[int],
+        pooling_output: Any,
+        finish_reason: Any,
+        *rest: Any,
+        **more: Any,
+    ) -> Any:
+        """In place of vLLM's, which is called for each step in which there are tokens."""
+        if finish_reason is None:
+            if not self._is_due:
+                self._is_due = True
+                self._turn.at_end(self._write)
+            return None
+        missed = self._detokenizer.output_token_ids[self._known_tokens :]
+        del self._state.make_request_output  # vLLM's is behind it
+        return self._state.make_request_output(missed, pooling_output, finish_reason, *rest, **more)
+
+    def resume(self) -> None:
+        """There is room again."""
+        self._write()
+
+    def close(self) -> None:
+        """Write nothing more: the wire is another's."""
+        self._is_closed = True
+
+    def _write(self) -> None:
+        if self._is_closed:
+            return
+        self._is_due = False
+        text = self._detokenizer.get_next_output_text(finished=False, delta=True)
+        if text and not self._wire.write(self._frame.of(text)):
+            self._is_due = True  # by `resume`
+            self._on_full()

@@ -1,0 +1,332 @@
+"""Frames from the engine's outputs to the wire, through vLLM's output processor; no engine."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+from vllm.entrypoints.anthropic.protocol import AnthropicDelta, AnthropicStreamEvent
+from vllm.entrypoints.generate.base.protocol import DeltaMessage
+from vllm.entrypoints.openai.chat_completion.protocol import (
+    ChatCompletionResponseStreamChoice,
+    ChatCompletionStreamResponse,
+)
+from vllm.entrypoints.openai.completion.protocol import (
+    CompletionResponseStreamChoice,
+    CompletionStreamResponse,
+)
+from vllm.outputs import CompletionOutput, RequestOutput
+from vllm.sampling_params import RequestOutputKind, SamplingParams
+from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
+from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
+
+from engine.errors import GenerationFailedError
+from engine.vllm.generation import Generation, Output
+from engine.vllm.pump import Pump
+from engine.vllm.refusals import EndedEarlyError
+from engine.vllm.shortcut import Example, Turn
+
+TEXT = 'One "two"\tthree \\ four: ünï 漢字 🦊🦊, and then some more of it.\n'
+
+
+class Wire:
+    """What arrives at the client; room for as many pieces as it is told."""
+
+    def __init__(self, room: int = 1_000_000) -> None:
+        self.room = room
+        self.pieces: list[bytes] = []
+        self.is_read = asyncio.Event()
+
+    def write(self, *frames: bytes) -> bool:
+        self.pieces.append(b"".join(frames))
+        return len(self.pieces) < self.room
+
+    async def drain(self) -> None:
+        await self.is_read.wait()
+
+    def frames(self) -> list[Any]:
+        lines = b"".join(self.pieces).split(b"\n\n")
+        assert lines.pop() == b""
+        return [orjson.loads(line) for line in lines]
+
+    def text(self) -> str:
+        return "".join(frame["text"] for frame in self.frames())
+
+
+class Engine:
+    """A request that is generated for, step by step, by whoever calls."""
+
+    def __init__(self, demo: Path, **params: Any) -> None:
+        tokenizer: Any = AutoTokenizer.from_pretrained(demo)
+        self.tokenizer = tokenizer
+        self.processor = OutputProcessor(tokenizer, log_stats=False)
+        sampling = SamplingParams(output_kind=RequestOutputKind.DELTA, **params)
+        self.queue = RequestOutputCollector(RequestOutputKind.DELTA, "id")
+        self.request = EngineCoreRequest(
+            request_id="id", prompt_token_ids=[1, 2], mm_features=None, sampling_params=sampling,
+            pooling_params=None, arrival_time=time.time(), lora_request=None, cache_salt=None,
+            data_parallel_rank=None, external_req_id="external",
+        )  # fmt: skip
+        self.aborted: list[str | None] = []
+        self.times_read = 0
+
+        async def admit() -> RequestOutputCollector:
+            self.processor.add_request(self.request, None, queue=self.queue)
+            return self.queue
+
+        async def abort(request_id: str | None) -> None:
+            self.aborted.append(request_id)
+            self.processor.abort_requests(["id"], internal=True)
+
+        states = self.processor.request_states
+        self.generation = Generation(admit, abort, states.get, Turn())
+        self.tokens = 0
+
+    async def _frames(self) -> AsyncGenerator[str]:
+        async for output in self.generation:
+            self.times_read += 1
+            (completion,) = completions(output)
+            self.tokens += len(completion.token_ids)
+            frame: dict[str, Any] = {"text": completion.text}
+            if completion.logprobs is not None:
+                frame["logprobs"] = len(completion.logprobs)
+            if output.finished:
+                frame |= {"reason": completion.finish_reason, "tokens": self.tokens}
+            yield orjson.dumps(frame).decode() + "\n\n"
+
+    async def open(self) -> Pump:
+        await self.generation.admit()
+        return Pump(self._frames(), self.generation)
+
+    def step(self, *tokens: int, reason: FinishReason | None = None) -> None:
+        self.processor.process_outputs([EngineCoreOutput("id", list(tokens), finish_reason=reason)])
+
+    def ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+
+def completions(output: Output) -> list[CompletionOutput]:
+    assert isinstance(output, RequestOutput)
+    return output.outputs
+
+
+async def turn() -> None:
+    """Let what is due at the end of this turn of the loop happen."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+def engine(demo: Path) -> Engine:
+    return Engine(demo)
+
+
+def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+@pytest.mark.parametrize("tokens_at_once", [1, 3])
+@pytest.mark.parametrize("steps_in_a_turn", [1, 5])
+def test_all_text_arrives_and_all_tokens_are_counted(
+    engine: Engine, tokens_at_once: int, steps_in_a_turn: int
+) -> None:
+    async def scenario() -> None:
+        wire, pump = Wire(), await engine.open()
+        running = asyncio.ensure_future(pump.run(wire))
+        ids = engine.ids(TEXT * 3)
+        await turn()
+        for number, start in enumerate(range(0, len(ids), tokens_at_once)):
+            last = start + tokens_at_once >= len(ids)
+            reason = FinishReason.LENGTH if last else None
+            engine.step(*ids[start : start + tokens_at_once], reason=reason)
+            if number % steps_in_a_turn == 0:
+                await turn()
+        await running
+        *frames, last_frame = wire.frames()
+        assert wire.text() == TEXT * 3
+        assert last_frame["reason"] == "length"
+        assert last_frame["tokens"] == len(ids)
+        assert all(frame.keys() == {"text"} for frame in frames)
+        # vLLM's generator has made two frames that tell what all are like, and the last.
+        assert engine.times_read <= 5
+        if steps_in_a_turn > 1:
+            assert len(frames) < len(ids) / tokens_at_once / 2
+
+    run(scenario)
+
+
+def test_what_has_more_in_it_than_text_is_made_by_vllm(demo: Path) -> None:
+    # Its own count of what it has read differs from frame to frame.
+    engine = Engine(demo)
+
+    async def counted() -> AsyncGenerator[str]:
+        async for output in engine.generation:
+            engine.times_read += 1
+            text = completions(output)[0].text
+            yield orjson.dumps({"text": text, "n": engine.times_read}).decode() + "\n\n"
+
+    async def scenario() -> None:
+        await engine.generation.admit()
+        wire, pump = Wire(), Pump(counted(), engine.generation)
+        running = asyncio.ensure_future(pump.run(wire))
+        ids = engine.ids(TEXT)
+        await turn()
+        for token in ids:
+            engine.step(token)
+            await turn()
+        engine.step(reason=FinishReason.STOP)
+        await running
+        assert wire.text() == TEXT
+        assert [frame["n"] for frame in wire.frames()] == list(range(1, len(ids) + 2))
+
+    run(scenario)
+
+
+def test_a_parser_in_the_way_sees_every_output(engine: Engine) -> None:
+    async def scenario() -> None:
+        engine.generation.passes_text = lambda: engine.times_read > 20
+        wire, pump = Wire(), await engine.open()
+        running = asyncio.ensure_future(pump.run(wire))
+        await turn()
+        for token in engine.ids(TEXT * 4):
+            engine.step(token)
+            await turn()
+        engine.step(reason=FinishReason.STOP)
+        await running
+        assert wire.text() == TEXT * 4
+        assert 20 < engine.times_read <= 26
+
+    run(scenario)
+
+
+def test_a_stop_string_is_held_back_and_not_sent(demo: Path) -> None:
+    engine = Engine(demo, stop=["and then"])
+
+    async def scenario() -> None:
+        wire, pump = Wire(), await engine.open()
+        running = asyncio.ensure_future(pump.run(wire))
+        await turn()
+        for token in engine.ids(TEXT):
+            engine.step(token)
+            await turn()
+        await running
+        assert wire.text() == TEXT[: TEXT.index("and then")]
+        assert wire.frames()[-1]["reason"] == "stop"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["in the middle", "at the end"])
+def test_a_slow_reader_gets_everything_and_nothing_is_written_while_it_is_slow(
+    engine: Engine, ends: bool
+) -> None:
+    async def scenario() -> None:
+        wire, pump = Wire(room=6), await engine.open()
+        running = asyncio.ensure_future(pump.run(wire))
+        await turn()
+        *ids, last = engine.ids(TEXT * 5)
+        for token in ids:
+            engine.step(token)
+            await turn()
+        if ends:
+            engine.step(last, reason=FinishReason.LENGTH)
+            await turn()
+        assert len(wire.pieces) == 6
+        wire.room = 1_000_000
+        wire.is_read.set()
+        await turn()
+        if not ends:
+            engine.step(last, reason=FinishReason.LENGTH)
+        await running
+        assert wire.text() == TEXT * 5
+        assert wire.frames()[-1]["tokens"] == len(ids) + 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("read", [0, 1, 10])
+def test_an_engine_that_fails_ends_the_stream_with_its_error(engine: Engine, read: int) -> None:
+    async def scenario() -> None:
+        wire, pump = Wire(), await engine.open()
+        running = asyncio.ensure_future(pump.run(wire))
+        await turn()
+        for token in engine.ids(TEXT)[:read]:
+            engine.step(token)
+            await turn()
+        engine.processor.propagate_error(GenerationFailedError("It broke."))
+        with pytest.raises(EndedEarlyError):
+            await running
+        assert TEXT.startswith(wire.text())
+        await pump.aclose()
+        assert engine.aborted == ["id"]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("read", [0, 1, 10])
+def test_a_client_that_leaves_is_not_generated_for(engine: Engine, read: int) -> None:
+    async def scenario() -> None:
+        wire, pump = Wire(), await engine.open()
+        running = asyncio.ensure_future(pump.run(wire))
+        await turn()
+        for token in engine.ids(TEXT)[:read]:
+            engine.step(token)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        written = len(wire.pieces)
+        engine.step(*engine.ids("more"))
+        await turn()
+        await pump.aclose()
+        await engine.generation.aclose()
+        assert engine.aborted == ["id"]
+        await turn()
+        # The connection may be another answer's by now.
+        assert len(wire.pieces) == written
+
+    run(scenario)
+
+
+def chat_frame(text: str) -> str:
+    choice = ChatCompletionResponseStreamChoice(index=0, delta=DeltaMessage(content=text))
+    chunk = ChatCompletionStreamResponse(id="chatcmpl-1", created=1, choices=[choice], model="m")
+    return f"data: {chunk.model_dump_json(exclude_unset=True)}\n\n"
+
+
+def completion_frame(text: str) -> str:
+    choice = CompletionResponseStreamChoice(index=0, text=text)
+    chunk = CompletionStreamResponse(id="cmpl-1", created=1, choices=[choice], model="m")
+    return f"data: {chunk.model_dump_json(exclude_unset=True)}\n\n"
+
+
+def message_frame(text: str) -> str:
+    delta = AnthropicDelta(type="text_delta", text=text)
+    event = AnthropicStreamEvent(index=0, type="content_block_delta", delta=delta)
+    return f"event: content_block_delta\ndata: {event.model_dump_json(exclude_unset=True)}\n\n"
+
+
+# Words that the frames have themselves, and what JSON has to escape.
+WORDS = ["content", "text", "m", '"', "\\", "\x00", "\x1f\x7f", "\u2028", "漢", "🦊", "</script>"]
+
+
+@pytest.mark.parametrize("frame_of", [chat_frame, completion_frame, message_frame])
+@given(
+    texts=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.sampled_from(WORDS),
+        min_size=3, max_size=3, unique=True,
+    )
+)  # fmt: skip
+def test_a_prepared_frame_is_vllms_own_for_every_text(
+    frame_of: Callable[[str], str], texts: list[str]
+) -> None:
+    first, second, third = (Example(frame_of(text).encode(), text) for text in texts)
+    frame = second.common(first)
+    assert frame is not None
+    assert frame.of(third.text) == third.frame
