@@ -17,7 +17,7 @@ DEMO := deploy/demo/unigate-demo
 ARGS_cuda := --gpu-memory-utilization 0.5 --tensor-parallel-size 1
 export VLLM_CPU_KVCACHE_SPACE ?= 1
 
-.PHONY: help serve test clients equality unit lint types imports check lock demo clean
+.PHONY: help serve test clients equality bench unit lint types imports check lock demo clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -34,6 +34,9 @@ clients: $(DEV_READY) ## published clients, each in an environment of its own (A
 
 equality: $(DEV_READY) ## answers compared with those of `vllm serve`, field for field (two engines; minutes)
 	$(BIN)/python -m pytest tests/equality $(ARGS)
+
+bench: $(DEV_READY) ## front ends side by side, as ratios to `vllm serve` (ARGS="--cases chat-64 --rounds 1")
+	$(BIN)/python -m load.bench $(ARGS)
 
 unit: $(DEV_READY) ## the tests that need no engine
 	$(BIN)/python -m pytest tests/unit $(ARGS)

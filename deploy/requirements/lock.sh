@@ -18,4 +18,5 @@ compile() {
 UV_FIND_LINKS=${PIP_FIND_LINKS:-https://download.pytorch.org/whl/cpu/torch/} \
     compile --override cpu.overrides cpu.in -o cpu.txt
 compile cuda.in -o cuda.txt
+compile load.in -o load.txt
 compile dev.in -o dev.txt

@@ -87,8 +87,3 @@ def test_nothing_names_the_machine_it_was_written_on() -> None:
     for path in tracked():
         if path.suffix not in {".safetensors", ".png"}:
             assert not here.search(path.read_text(errors="ignore")), path
-
-
-def test_the_load_meter_imports_nothing_of_ours() -> None:
-    for path in tracked("load/*.py"):
-        assert not re.search(r"^\s*(from|import) (app|engine|profiles)\b", path.read_text(), re.M)

@@ -1,0 +1,35 @@
+"""The meter's command, as far as it goes without an engine."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+
+def bench(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603  # ours
+        [sys.executable, "-m", "load.bench", *words],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_a_contestant_that_does_not_start_is_in_the_report_once(tmp_path: Path) -> None:
+    model = str(tmp_path / "nothing-here")
+    words = ("--contestants", "unigate", "--cases", "start", "--rounds", "3", "--model", model)
+    done = bench(*words, "--out", str(tmp_path), "--", "--dtype", "float32")
+    assert done.returncode == 1
+    assert "Not measured:" in done.stdout
+    report = json.loads((tmp_path / "bench.json").read_text())
+    assert report["circumstances"]["options"] == "--dtype float32"
+    assert report["samples"] == []
+    [failure] = report["failures"]
+    assert failure["round"] == 1
+    assert "nothing-here" in failure["why"]
+
+
+def test_what_is_not_known_is_refused_with_what_there_is() -> None:
+    done = bench("--cases", "chat-8,chat-9")
+    assert done.returncode == 2
+    assert "no 'chat-9' here; there are start, chat-1, chat-8" in done.stderr

@@ -1,0 +1,65 @@
+"""Health as it is waited for, at a server that pauses."""
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from load.health import HealthWatch, status
+from tests.support.wait import wait_until
+
+PAUSE_S = 0.3
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers the third request late, and `/gone` with 503."""
+
+    protocol_version = "HTTP/1.1"
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        if self.asked == 3:
+            time.sleep(PAUSE_S)
+        self.send_response(503 if self.path == "/gone" else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    Handler.asked = 0
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_longest_wait_is_the_pause(url: str) -> None:
+    with HealthWatch(url, "/") as watch:
+        wait_until(lambda: len(watch.waits_s) > 4, within_s=30, what="five answers")
+    assert watch.waits_s[2] >= PAUSE_S
+    assert watch.failure == ""
+
+
+def test_health_that_is_refused_is_a_failure(url: str) -> None:
+    with HealthWatch(url, "/gone") as watch:
+        wait_until(lambda: bool(watch.failure), within_s=10, what="the refusal is seen")
+    assert "503" in watch.failure
+
+
+def test_nobody_there_is_a_failure_and_has_no_status() -> None:
+    with HealthWatch("http://127.0.0.1:9", "/") as watch:
+        wait_until(lambda: bool(watch.failure), within_s=10, what="the silence is seen")
+    assert status("http://127.0.0.1:9", "/") == 0
+
+
+def test_a_status_is_that_of_the_answer(url: str) -> None:
+    assert (status(url, "/"), status(url, "/gone")) == (200, 503)
