@@ -12,12 +12,14 @@ READY := $(VENV)/.ready-$(DEVICE)
 DEV_READY := $(VENV)/.ready-dev
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
+URL ?= http://localhost:8000
+SCENARIO ?= smoke
 DEMO := deploy/demo/unigate-demo
 # A demonstration leaves the rest of the GPU, and the other GPUs, to others. On a CPU its profile suffices.
 ARGS_cuda := --gpu-memory-utilization 0.5 --tensor-parallel-size 1
 export VLLM_CPU_KVCACHE_SPACE ?= 1
 
-.PHONY: help serve test clients equality bench unit lint types imports check lock demo clean
+.PHONY: help serve test clients equality bench load unit lint types imports check lock demo clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -37,6 +39,9 @@ equality: $(DEV_READY) ## answers compared with those of `vllm serve`, field for
 
 bench: $(DEV_READY) ## front ends side by side, as ratios to `vllm serve` (ARGS="--cases chat-64 --rounds 1")
 	$(BIN)/python -m load.bench $(ARGS)
+
+load: $(DEV_READY) ## a load test with limits against a server (URL=http://localhost:8000 SCENARIO=smoke ARGS="…")
+	$(BIN)/locust --locustfile load/locustfile.py --headless --host $(URL) --scenario $(SCENARIO) $(ARGS)
 
 unit: $(DEV_READY) ## the tests that need no engine
 	$(BIN)/python -m pytest tests/unit $(ARGS)

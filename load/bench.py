@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ from load.cases import CASES, START
 from load.contestant import CONTESTANTS, ROOT, Contestant, ContestantError
 from load.health import HealthWatch
 from load.pictures import draw
-from load.processes import cpu_s, cpu_since_s, titles
+from load.processes import cpu_s, cpu_since_s, machine_cpu_s, titles
 from load.quantile import quantile
 from load.report import Failure, Run, Sample, tabulate, write
 from load.traffic import LONGEST_CASE_S
@@ -122,7 +123,7 @@ def _minilm() -> str:
 def _meet(run: Run, number: int, name: str, what: tuple[str, list[str]], cases: list[str]) -> None:
     """One contestant in one round: start it, and run its cases."""
     model, _ = what
-    if any(it.contestant == name and it.case == f"start with {model}" for it in run.failures):
+    if any(it.contestant == name and it.case == f"serving {model}" for it in run.failures):
         return  # it would fail again, and again after minutes
     try:
         with CONTESTANTS[name](*what) as contestant:
@@ -141,7 +142,7 @@ def _meet(run: Run, number: int, name: str, what: tuple[str, list[str]], cases: 
                     run.failures.append(Failure(contestant.name, case, number, str(error)))
     except ContestantError as error:
         _say(f"round {number}: {error}")
-        run.failures.append(Failure(name, f"start with {model}", number, str(error)))
+        run.failures.append(Failure(name, f"serving {model}", number, str(error)))
 
 
 def _start(contestant: Contestant) -> dict[str, float]:
@@ -155,24 +156,32 @@ def _measure(contestant: Contestant, case: str) -> dict[str, float]:
     with HealthWatch(contestant.url, contestant.live) as watch:
         before = contestant.processes()
         front_end_s, engine_s = cpu_s(before.front_end), cpu_s(before.engine)
+        all_s, started_s = machine_cpu_s() - _client_s(), time.monotonic()
         seen = _traffic(contestant, case)
+        all_s, took_s = machine_cpu_s() - _client_s() - all_s, time.monotonic() - started_s
         after = contestant.processes()
-        used_us = 1e6 * cpu_since_s(front_end_s, after.front_end)
-        engine_used_us = 1e6 * cpu_since_s(engine_s, after.engine)
+        used_s = cpu_since_s(front_end_s, after.front_end)
+        engine_used_s = cpu_since_s(engine_s, after.engine)
     if watch.failure:
         raise CaseError(watch.failure)
     requests, tokens = seen.pop("requests"), seen.pop("tokens", 0)
     figures = seen | {
-        "cpu_us_per_request": used_us / requests,
+        "cpu_us_per_request": 1e6 * used_s / requests,
+        "others_cores": (all_s - used_s - engine_used_s) / took_s,
         "health_p50_ms": 1000 * quantile(watch.waits_s, 0.5),
         "health_p99_ms": 1000 * quantile(watch.waits_s, 0.99),
         "health_max_ms": 1000 * max(watch.waits_s, default=0.0),
     }
     if tokens:
-        figures["cpu_us_per_token"] = used_us / tokens
-        figures["engine_cpu_us_per_token"] = engine_used_us / tokens
-    _say(f"  {case}: {used_us / 1e6:.2f} s of CPU, {seen['took_s']:.1f} s")
+        figures["cpu_us_per_token"] = 1e6 * used_s / tokens
+        figures["engine_cpu_us_per_token"] = 1e6 * engine_used_s / tokens
+    _say(f"  {case}: {used_s:.2f} s of CPU, {seen['took_s']:.1f} s")
     return figures | contestant.memory()
+
+
+def _client_s() -> float:
+    ours = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(used.ru_utime + used.ru_stime for used in ours)
 
 
 def _traffic(contestant: Contestant, case: str) -> dict[str, float]:

@@ -53,6 +53,12 @@ def _cpu_s(pid: int) -> float:
     return 0.0
 
 
+def machine_cpu_s() -> float:
+    """What all processes of the machine have computed so far."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
+
+
 def memory_mib(processes: list[psutil.Process]) -> dict[str, float]:
     """`rss`, which counts what they share once for each, and `pss`, which counts it in shares."""
     rss = pss = 0

@@ -12,6 +12,7 @@ FIGURES = {
     "cpu_us_per_token": "CPU µs/token",
     "cpu_us_per_request": "CPU µs/request",
     "engine_cpu_us_per_token": "engine's CPU µs/token",
+    "others_cores": "others' CPU, cores",
     "tokens_per_s": "tokens/s",
     "requests_per_s": "requests/s",
     "ttft_p50_ms": "TTFT p50 ms",

@@ -20,12 +20,7 @@ class EventReader:
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         """The events that end in this piece; comments, which keep connections alive, are none."""
-        # A carriage return at the end may be half of a line's end: it stays with what comes next.
-        text = self._rest + piece
-        held = text[-1:] if text.endswith(b"\r") else b""
-        whole = text.removesuffix(held).replace(b"\r\n", b"\n")
-        *frames, rest = whole.split(b"\n\n")
-        self._rest = rest + held
+        *frames, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
         for frame in frames:
             if event := _event(frame):
                 yield event

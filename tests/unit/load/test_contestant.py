@@ -22,7 +22,7 @@ def test_nginx_is_told_where_to_listen_and_whom_to_ask() -> None:
     configuration = nginx_configuration("/somewhere", 8001, 8002)
     assert "listen 127.0.0.1:8001;" in configuration
     assert "server 127.0.0.1:8002;" in configuration
-    assert configuration.count("{") == configuration.count("}") == 4
+    assert configuration.count("{") == configuration.count("}") == 5
     assert "pid /somewhere/nginx.pid;" in configuration
 
 
