@@ -1,7 +1,8 @@
 """Carries a request to the engine and its answer back, and stops when the client leaves."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar, overload
 
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from app.errors import UnsupportedMediaTypeError, event_of
 from app.wire import wire_of
 from engine import Answer, EngineError, Stream, Whole
 from engine.engine import Engine
+from engine.errors import DeadlineExceededError
 
 Body = TypeVar("Body")
 Read = Callable[[Scope, Receive], Awaitable[Body | None]]
@@ -78,11 +80,35 @@ class Answering(Response):
             await _unless_gone(receive, self._respond(body, scope, send))
 
     async def _respond(self, body: Any, scope: Scope, send: Send) -> None:
-        match await self._ask(body):
+        within = _Deadline(self._engine.request_timeout_s)
+        async with within.left():
+            answer = await self._ask(body)
+        match answer:
             case Whole() as whole:
                 await _send_whole(whole, send)
             case Stream() as stream:
-                await _send_stream(stream, scope, send)
+                await _send_stream(stream, within, scope, send)
+
+
+class _Deadline:
+    """When an answer has to be there; counted from now."""
+
+    def __init__(self, limit_s: float | None) -> None:
+        self._limit_s = limit_s
+        self._at_s = limit_s and asyncio.get_running_loop().time() + limit_s
+
+    @asynccontextmanager
+    async def left(self) -> AsyncGenerator[None]:
+        """End what is in here when it is due; raises `DeadlineExceededError`."""
+        timeout = asyncio.timeout_at(self._at_s)
+        try:
+            async with timeout:
+                yield
+        except (TimeoutError, EngineError):
+            # vLLM turns some cancellations into an error of its own.
+            if self._limit_s and timeout.expired():
+                raise DeadlineExceededError(self._limit_s) from None
+            raise
 
 
 async def _send_whole(whole: Whole, send: Send) -> None:
@@ -92,13 +118,14 @@ async def _send_whole(whole: Whole, send: Send) -> None:
     await send({"type": "http.response.body", "body": whole.body})
 
 
-async def _send_stream(stream: Stream, scope: Scope, send: Send) -> None:
+async def _send_stream(stream: Stream, within: _Deadline, scope: Scope, send: Send) -> None:
     wire = wire_of(scope)
     try:
         # The answer begins before its first token: only then can the client be seen to leave.
         await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
         try:
-            await stream.run(wire)
+            async with within.left():
+                await stream.run(wire)
         except EngineError as error:
             wire.write(event_of(error, scope, wire.written))
     finally:

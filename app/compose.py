@@ -149,6 +149,7 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
         start_timeout_s=settings.start_timeout_s,
         stall_after_s=settings.stall_after_s,
         kill_after_s=settings.kill_after_s,
+        request_timeout_s=settings.request_timeout_s,
         limits=limits(settings),
         responses_bytes=settings.responses_mib << 20,
         responses_kept_s=settings.responses_kept_s,

@@ -15,6 +15,7 @@ from engine.adapters.refusal import AdapterRefusedError
 from engine.errors import (
     AdaptersNotEnabledError,
     ContextLengthError,
+    DeadlineExceededError,
     EngineDeadError,
     EngineDrainingError,
     EngineError,
@@ -77,6 +78,7 @@ RULES: dict[type[EngineError], Rule] = {
     EngineDrainingError: Rule(
         HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "engine_draining", 1, closes=True
     ),
+    DeadlineExceededError: Rule(HTTPStatus.GATEWAY_TIMEOUT, _SERVER, "deadline_exceeded"),
     EngineDeadError: Rule(HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "engine_dead", 30, closes=True),
     GenerationFailedError: Rule(HTTPStatus.INTERNAL_SERVER_ERROR, _SERVER, "generation_failed"),
     EngineError: Rule(HTTPStatus.INTERNAL_SERVER_ERROR, _SERVER, "server_error"),

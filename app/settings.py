@@ -206,6 +206,11 @@ class Settings(MediaSettings):
         120.0, "UNIGATE_KILL_AFTER_S", gt=0,
         description="Time from the start of a stall after which the process ends.",
     )  # fmt: skip
+    request_timeout_s: float | None = _setting(
+        None, "UNIGATE_REQUEST_TIMEOUT_S", gt=0,
+        description="Longest time from a request's body to the end of its answer; then the engine "
+        "stops working on it. No limit without it.",
+    )  # fmt: skip
     max_body_size: int = _setting(
         50 << 20, "NIM_PROXY_CLIENT_MAX_BODY_SIZE", ge=0,
         description="Largest body of a request in bytes, or as nginx has it: `500m`, `1g`, 0 for "

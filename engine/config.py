@@ -58,6 +58,9 @@ class EngineConfig:
     utility_timeout_s: float = 60.0
     """Deadline of every utility call to the engine: vLLM's own never fail when the engine dies."""
 
+    request_timeout_s: float | None = None
+    """Longest time for one answer; None for any."""
+
     responses_bytes: int = 256 << 20
     """How much POST /v1/responses may keep for later."""
 

@@ -82,6 +82,11 @@ class Engine:
             case state:
                 raise EngineNotReadyError(_STARTING.format(state.name))
 
+    @property
+    def request_timeout_s(self) -> float | None:
+        """Longest time for one answer; None for any."""
+        return self._config.request_timeout_s if self._config else None
+
     async def start(
         self,
         select: Callable[[], Awaitable[Plan]],

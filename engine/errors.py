@@ -78,6 +78,16 @@ class OverloadedError(EngineError):
     """The engine has as much work as it may queue."""
 
 
+class DeadlineExceededError(EngineError):
+    """The answer took longer than this server gives a request."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(
+            f"The answer was not finished within {limit_s:g} s, the time this server gives a "
+            "request: ask for fewer tokens, or try again when the server is less busy."
+        )
+
+
 class EngineDeadError(EngineError):
     """The engine ended; the process is about to follow."""
 

@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from engine.errors import (
     ContextLengthError,
+    DeadlineExceededError,
     EngineError,
     GenerationFailedError,
     InvalidRequestError,
@@ -19,7 +20,11 @@ from engine.errors import (
 from engine.limits import Limits
 from engine.schemas import REFERENCE, JsonSchema, RouteSchemas, Schemas
 
-LOOKS: tuple[type[EngineError], ...] = (InvalidRequestError, ModelNotFoundError)
+LOOKS: tuple[type[EngineError], ...] = (
+    InvalidRequestError,
+    ModelNotFoundError,
+    DeadlineExceededError,
+)
 """Errors of a route with a request that every model can answer."""
 
 WORKS: tuple[type[EngineError], ...] = (

@@ -21,6 +21,7 @@ MESSAGES_TYPES = {
     "rate_limit_error",
     "api_error",
     "overloaded_error",
+    "timeout_error",
 }
 
 
