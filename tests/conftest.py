@@ -30,6 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What ends a server that others share comes last."""
+    items.sort(key=lambda item: item.get_closest_marker("ends_shared_server") is not None)
+
+
 @pytest.fixture(scope="session")
 def slow(request: pytest.FixtureRequest) -> float:
     factor: float = request.config.getoption("--slow-factor")

@@ -151,7 +151,7 @@ def test_an_engine_that_dies_under_its_last_requests_is_a_failure(
         reader = Reader(server, tmp_path / "stream", max_tokens=15_000)
         reader.wait_until_begun()
         server.engine_core().suspend()
-        adapter = {"lora_name": "x", "lora_path": "mine"}
+        adapter: dict[str, Any] = {"lora_name": "x", "lora_path": "mine"}
         loading = Reader(server, tmp_path / "loading", "/v1/load_lora_adapter", **adapter)
         wait_until(
             lambda: server.get("/v1/health/ready").json()["requests"] == 2,

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.support.connection import posted
 from tests.support.errors import assert_error
+from tests.support.load import is_idle, prompt_tokens
 from tests.support.server import Server
+from tests.support.wait import wait_until
 
 DIMENSIONS = 384
 
@@ -79,6 +82,19 @@ def test_a_text_that_is_too_long_is_refused_or_cut_as_asked(embedding_server: Se
     assert_error(refused, 400, "context_length_exceeded")
     start, end = (vectors(embedding_server, text, truncate=side)[0] for side in ("END", "START"))
     assert not np.allclose(start, end, atol=1e-4)
+
+
+def test_a_client_that_leaves_is_not_embedded_for(embedding_server: Server) -> None:
+    before = prompt_tokens(embedding_server)
+    with posted(embedding_server, "/v1/embeddings", json={"input": ["word " * 100] * 2048}):
+        wait_until(
+            lambda: prompt_tokens(embedding_server) > before, within_s=60, what="some are embedded"
+        )
+    wait_until(lambda: is_idle(embedding_server), within_s=5, what="the engine is idle again")
+    after = prompt_tokens(embedding_server)
+    assert len(vectors(embedding_server, "a cat")) == 1
+    assert prompt_tokens(embedding_server) - after < 100, "nothing of it is embedded any more"
+    assert after - before < 2048 * 100 / 2
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,6 @@
 """Scores of a real cross-encoder, and of the embedding model."""
 
-import json
 import math
-import re
-import socket
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.connection import posted
 from tests.support.cross_encoder import CONTEXT, Reference
 from tests.support.errors import assert_error
-from tests.support.passages import LONG, QUERY, TEXTS, ranking
+from tests.support.load import is_idle, prompt_tokens
+from tests.support.passages import LONG, QUERY, TEXTS, many, ranking
 from tests.support.program import run
 from tests.support.server import Server
 from tests.support.wait import wait_until
-
-_PROMPT_TOKENS = re.compile(r"^vllm:prompt_tokens_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
 
 
 @pytest.fixture(scope="session")
@@ -193,27 +190,15 @@ def test_vllms_own_fields_cut_and_choose(reranker: Server, reference: Reference)
     assert usage["prompt_tokens"] == CONTEXT
 
 
-def test_a_client_that_leaves_is_not_scored_for(reranker: Server) -> None:
-    def prompt_tokens() -> float:
-        return sum(map(float, _PROMPT_TOKENS.findall(reranker.get("/v1/metrics").text)))
-
-    def is_idle() -> bool:
-        return bool(reranker.get("/v1/health/ready").json()["requests"] == 0)
-
-    texts = ["word " * 100] * 512
-    data = json.dumps({"query": QUERY, "documents": texts}).encode()
-    head = (
-        "POST /v1/rerank HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(data)}\r\n\r\n"
-    )
-    before = prompt_tokens()
-    with socket.create_connection(("127.0.0.1", reranker.port), timeout=60) as connection:
-        connection.sendall(head.encode() + data)
-        wait_until(lambda: prompt_tokens() > before, within_s=60, what="some are scored")
-    wait_until(is_idle, within_s=5, what="the request has ended")
-    after = prompt_tokens()
+@pytest.mark.parametrize("path", ["/v1/ranking", "/v1/rerank", "/v1/score"])
+def test_a_client_that_leaves_is_not_scored_for(reranker: Server, path: str) -> None:
+    before = prompt_tokens(reranker)
+    with posted(reranker, path, json=many(path)):
+        wait_until(lambda: prompt_tokens(reranker) > before, within_s=60, what="some are scored")
+    wait_until(lambda: is_idle(reranker), within_s=5, what="the engine is idle again")
+    after = prompt_tokens(reranker)
     assert logits(reranker, QUERY, TEXTS[:1])
-    assert prompt_tokens() - after < 100, "nothing of it is scored any more"
+    assert prompt_tokens(reranker) - after < 100, "nothing of it is scored any more"
     assert after - before < 512 * 100 / 2
 
 

@@ -1,19 +1,17 @@
 """POST /v1/audio/*: what is refused, and clients that leave."""
 
-import contextlib
 import re
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.integration.test_disconnect import engine_load, is_idle
 from tests.support import tones
+from tests.support.connection import posted
 from tests.support.errors import assert_error
+from tests.support.load import engine_load, is_idle
 from tests.support.server import Server
 from tests.support.sse import DONE, events
 from tests.support.wait import wait_until
@@ -198,21 +196,6 @@ def test_probes_are_answered_while_audio_is_decoded(
     assert longest_s <= 0.5 * slow
 
 
-@contextlib.contextmanager
-def request(server: Server, data: bytes, **fields: str) -> Iterator[socket.socket]:
-    """A request on a raw connection, that can be dropped at any moment."""
-    files = {"file": ("speech.mp3", data)}
-    form = httpx.Request("POST", server.url + TRANSCRIBE, data=fields, files=files)
-    head = (
-        f"POST {TRANSCRIBE} HTTP/1.1\r\nhost: x\r\n"
-        f"content-type: {form.headers['content-type']}\r\n"
-        f"content-length: {form.headers['content-length']}\r\n\r\n"
-    )
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
-        connection.sendall(head.encode() + form.read())
-        yield connection
-
-
 def heard(server: Server) -> float:
     """Clips that the engine has heard to their end."""
     counts = re.findall(
@@ -228,7 +211,8 @@ def test_a_client_that_leaves_is_no_longer_transcribed_for(
     speech_server: Server, slow: float, talk: bytes, fields: dict[str, str]
 ) -> None:
     before = heard(speech_server)
-    with request(speech_server, talk, **fields):
+    files = {"file": ("speech.mp3", talk)}
+    with posted(speech_server, TRANSCRIBE, data=fields, files=files):
         wait_until(
             lambda: engine_load(speech_server)["waiting"] > 60,
             within_s=20 * slow,

@@ -2,14 +2,16 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from tests.support.errors import assert_error, assert_error_body
+from tests.support.errors import assert_error, assert_failed_stream
+from tests.support.load import in_flight
 from tests.support.reader import Reader
 from tests.support.server import Server
-from tests.support.sse import DONE
+from tests.support.wait import wait_until
 
 STALL_AFTER_S = 4.0
 KILL_AFTER_S = 4.0
@@ -21,33 +23,43 @@ ENVIRONMENT = {
 
 
 class Readers:
-    """Clients in the middle of an answer: one whole, and one streamed in each dialect."""
+    """Clients in the middle of an answer: two in each dialect, one streamed and one whole."""
 
-    def __init__(self, server: Server, directory: Path) -> None:
-        self._streamed = Reader(server, directory / "stream", max_tokens=15_000)
-        # A large n keeps it from finishing before the fault comes.
-        self._whole = Reader(server, directory / "whole", max_tokens=15_000, stream=False, n=4)
-        response = Reader(server, directory / "response", "/v1/responses")
-        self._streamed.wait_until_begun()
-        response.wait_until_begun()
-        # Last, since it is the shortest.
-        message = Reader(server, directory / "message", "/v1/messages")
+    def __init__(self, server: Server, directory: Path, frozen: psutil.Process) -> None:
+        """The engine's process `frozen` is stopped before any of them is done."""
+
+        def ask(route: str, *, stream: bool, **fields: Any) -> Reader:
+            path = directory / f"{route.replace('/', '-')}-{stream}"
+            return Reader(server, path, f"/v1/{route}", stream=stream, **fields)
+
+        long = {"max_tokens": 15_000}
+        self._whole = [
+            ask("chat/completions", stream=False, n=4, **long),
+            ask("completions", stream=False, **long),
+            ask("responses", stream=False),
+        ]
+        self._streamed = [
+            ask("chat/completions", stream=True, **long),
+            ask("completions", stream=True, **long),
+            ask("responses", stream=True),
+        ]
+        for reader in self._streamed:
+            reader.wait_until_begun()
+        # Last, since they are the shortest.
+        message = ask("messages", stream=True)
         message.wait_until_begun()
-        self._others = (response, message)
+        frozen.suspend()
+        self._streamed.append(message)
+        self._whole.append(ask("messages", stream=False))
+        count = len(self._whole) + len(self._streamed)
+        wait_until(lambda: in_flight(server) == count, within_s=10, what="all of them are asked")
 
     def assert_told(self) -> None:
         """Each was told that the engine is dead, and nothing else."""
-        assert_error(self._whole.response(), 503, "engine_dead")
-        *events, last = self._streamed.events()
-        assert events
-        assert DONE not in events
-        assert all("error" not in event for event in events)
-        assert_error_body(last, "engine_dead")
-        for reader in self._others:
-            *events, last = reader.events()
-            assert len(events) > 2
-            assert last["type"] == "error"
-            assert "engine_dead" in {last.get("code"), last.get("error", {}).get("code")}
+        for reader in self._whole:
+            assert_error(reader.response(), 503, "engine_dead")
+        for reader in self._streamed:
+            assert_failed_stream(reader.events(), "engine_dead")
 
 
 def start(demo: Path, tmp_path: Path, slow: float) -> Server:
@@ -80,7 +92,7 @@ def test_a_killed_process_ends_the_server_at_once(
     with start(demo, tmp_path, slow) as server:
         server.wait_until_ready()
         process = victim(server, name)
-        readers = Readers(server, tmp_path)
+        readers = Readers(server, tmp_path, process)
         process.kill()
         assert server.wait_for_exit(within_s=8) == 6
         readers.assert_told()
@@ -108,8 +120,7 @@ def test_a_frozen_process_is_a_stall_that_may_pass_or_end_the_server(
         assert server.post("/v1/chat/completions", SHORT).status_code == 200
 
         # Busy, and never thawed.
-        readers = Readers(server, tmp_path)
-        process.suspend()
+        readers = Readers(server, tmp_path, process)
         server.wait_for_state("STALLED", within_s=STALL_AFTER_S + 1)
         assert server.wait_for_exit(within_s=KILL_AFTER_S + 6) == 7
         readers.assert_told()

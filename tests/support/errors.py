@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.sse import DONE
+
 KEYS = {"message", "type", "param", "code"}
 TYPES = {
     "invalid_request_error",
@@ -55,3 +57,15 @@ def assert_error_body(body: dict[str, Any], code: str) -> dict[str, str]:
     for leak in ("Traceback", 'File "', "/site-packages", "/home/", "/tmp/", ".py"):  # noqa: S108
         assert leak not in error["message"], error
     return error
+
+
+def assert_failed_stream(events: list[Any], code: str) -> None:
+    """A stream that has begun, and ends with that error and nothing else."""
+    *before, last = events
+    assert before
+    assert DONE not in before
+    assert all("error" not in event for event in before)
+    if "error" in last:
+        assert_error_body(last, code)
+    else:  # an event of /v1/responses
+        assert (last["type"], last["code"]) == ("error", code)

@@ -16,3 +16,14 @@ LONG = "word " * 200
 def ranking(query: str, texts: list[str], **fields: Any) -> dict[str, Any]:
     passages = [{"text": text} for text in texts]
     return {"model": "tiny-reranker", "query": {"text": query}, "passages": passages, **fields}
+
+
+def many(path: str) -> dict[str, Any]:
+    """A request to a route that compares texts, and takes seconds."""
+    texts = ["word " * 100] * 512
+    requests = {
+        "/v1/ranking": ranking(QUERY, texts),
+        "/v1/rerank": {"query": QUERY, "documents": texts},
+        "/v1/score": {"text_1": QUERY, "text_2": texts},
+    }
+    return requests[path]

@@ -16,9 +16,9 @@ from tests.support.wait import wait_until
 # that is cut is an exception, hence exit 1.
 _SCRIPT = """
 import http.client, json, sys
-port, path, body = sys.argv[1:]
+port, path, media_type = sys.argv[1:]
 connection = http.client.HTTPConnection("127.0.0.1", int(port))
-connection.request("POST", path, body, {"content-type": "application/json"})
+connection.request("POST", path, sys.stdin.buffer.read(), {"content-type": media_type})
 answer = connection.getresponse()
 head = json.dumps([answer.status, dict(answer.getheaders())])
 sys.stdout.buffer.write(head.encode() + b"\\n")
@@ -32,6 +32,7 @@ _MESSAGES = [{"role": "user", "content": _STORY}]
 # Route → a request that would be answered for long.
 _LONG: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": _MESSAGES, "ignore_eos": True},
+    "/v1/completions": {"prompt": _STORY, "ignore_eos": True},
     "/v1/responses": {"input": _STORY, "ignore_eos": True},
     # This one has no such field: it lasts for some dozen tokens.
     "/v1/messages": {
@@ -44,18 +45,31 @@ class Reader:
     """Reads one answer into a file, from the moment it is made; streamed unless told."""
 
     def __init__(
-        self, server: Server, path: Path, route: str = "/v1/chat/completions", **fields: Any
+        self,
+        server: Server,
+        path: Path,
+        route: str = "/v1/chat/completions",
+        *,
+        file: bytes | None = None,
+        **fields: Any,
     ) -> None:
-        body = json.dumps({**_LONG.get(route, {}), "stream": True, **fields})
+        """With a `file` the fields are those of a form."""
+        fields = {**_LONG.get(route, {}), "stream": True, **fields}
+        asked: Any = {"data": fields, "files": {"file": file}} if file else {"json": fields}
         self._path = path
         self._slow = server.slow
-        self._request = httpx.Request("POST", server.url + route)
-        with path.open("wb") as file:
+        self._request = httpx.Request("POST", server.url + route, **asked)
+        words = [str(server.port), route, self._request.headers["content-type"]]
+        with path.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603  # ours
-                [sys.executable, "-c", _SCRIPT, str(server.port), route, body],
-                stdout=file,
+                [sys.executable, "-c", _SCRIPT, *words],
+                stdin=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.DEVNULL,
             )
+        assert self._process.stdin is not None  # as asked
+        with self._process.stdin as body:
+            body.write(self._request.read())
 
     def wait_until_begun(self) -> None:
         wait_until(
