@@ -42,6 +42,19 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return {**mine, **ours, **extra}
 
 
+def start(*words: str, log: Path, **environment: str) -> "subprocess.Popen[bytes]":
+    """A server's process in a session of its own, which writes all that it says into a file."""
+    with log.open("wb") as output:
+        return subprocess.Popen(  # noqa: S603  # our own programs, and vLLM
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=clean_environment(**environment),
+            start_new_session=True,
+        )
+
+
 class Server:
     """`unigate serve`, started at once; what it left behind is killed at the end."""
 
@@ -56,16 +69,9 @@ class Server:
         self.log_path = log
         self.slow = slow
         self._known: dict[int, psutil.Process] = {}
-        with log.open("wb") as stderr:
-            self.started_s = time.monotonic()
-            self.process = subprocess.Popen(  # noqa: S603  # our own program
-                [UNIGATE, "serve", *words[:1], *engine_arguments, *LISTEN, *words[1:]],
-                stdin=subprocess.DEVNULL,
-                stdout=stderr,
-                stderr=stderr,
-                env=clean_environment(**(environment or {})),
-                start_new_session=True,
-            )
+        self.started_s = time.monotonic()
+        arguments = (*words[:1], *engine_arguments, *LISTEN, *words[1:])
+        self.process = start(UNIGATE, "serve", *arguments, log=log, **(environment or {}))
 
     def __enter__(self) -> "Server":
         return self

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import httpx
 
-from tests.support.server import START_S, clean_environment
+from tests.support.server import START_S, start
 from tests.support.wait import wait_until
 
 
@@ -25,17 +25,9 @@ class VllmServer:
             port = str(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{port}"
         # CPU wheels have no distribution called vllm, so its command does not start.
-        module = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-        words = ["--model", str(model), *arguments, "--host", "127.0.0.1", "--port", port]
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(  # noqa: S603  # vLLM, from our own environment
-                [*module, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=clean_environment(),
-                start_new_session=True,
-            )
+        module = (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
+        words = ("--model", str(model), *arguments, "--host", "127.0.0.1", "--port", port)
+        self._process = start(*module, *words, log=log)
 
     def __enter__(self) -> "VllmServer":
         return self
