@@ -1,8 +1,8 @@
 """Runs each client's tests in its own environment: `make clients`, or names of folders behind it.
 
 The environments are kept in build/clients; each is made anew when what it pins changes. Clients
-find the built-in model at URL and, where one of them has tests of embeddings, such a model at
-EMBEDDING_URL.
+find the built-in model at URL and, where one of them has tests of embeddings or of reranking, such
+a model at EMBEDDING_URL or RERANKER_URL.
 """
 
 import os
@@ -116,8 +116,29 @@ def say(client: Path, what: str) -> None:
     sys.stdout.flush()
 
 
-def wants_embeddings(client: Path) -> bool:
-    return any(client.glob("*embeddings*"))
+def serve_demo(scratch: Path) -> Server:
+    return Server(str(DEMO), log=scratch / "log", slow=SLOW)
+
+
+def serve_embedding(scratch: Path) -> Server:
+    return minilm.serve(log=scratch / "embedding-log", slow=SLOW)
+
+
+def serve_reranker(scratch: Path) -> Server:
+    # torch takes seconds to import, and most clients want no reranker.
+    from tests.support.cross_encoder import make_cross_encoder  # noqa: PLC0415
+
+    place = scratch / "tiny-reranker"
+    make_cross_encoder(minilm.directory(), place)
+    return Server(str(place), log=scratch / "reranker-log", slow=SLOW)
+
+
+# Variable with the model's address → what is in the name of tests that want it, and who serves it.
+MODELS: dict[str, tuple[str, Callable[[Path], Server]]] = {
+    "URL": ("", serve_demo),
+    "EMBEDDING_URL": ("embeddings", serve_embedding),
+    "RERANKER_URL": ("reranking", serve_reranker),
+}
 
 
 def main() -> None:
@@ -130,14 +151,12 @@ def main() -> None:
     chosen = {client: pins for client, pins in every.items() if client.name in names}
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        demo = stack.enter_context(Server(str(DEMO), log=scratch / "log", slow=SLOW))
-        demo.wait_until_ready()
-        urls = {"URL": demo.url}
-        if any(map(wants_embeddings, chosen)):
-            log = scratch / "embedding-log"
-            embedding = stack.enter_context(minilm.serve(log=log, slow=SLOW))
-            embedding.wait_until_ready()
-            urls["EMBEDDING_URL"] = embedding.url
+        urls = {}
+        for variable, (subject, serve) in MODELS.items():
+            if any(any(client.glob(f"*{subject}*")) for client in chosen):
+                server = stack.enter_context(serve(scratch))
+                server.wait_until_ready()
+                urls[variable] = server.url
         failed = [client.name for client, pins in chosen.items() if not run(client, pins, urls)]
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
