@@ -1,6 +1,6 @@
 """Users: each asks, reads its answer to the end, and asks again.
 
-They are Locust's `FastHttpUser`, which costs less CPU than `HttpUser`: the more of it the client
+They are Locust's `FastHttpUser`, by its account cheaper than `HttpUser`: the more CPU the client
 takes, the later it sees its tokens. Locust's own `iter_lines` waits for 1024 bytes and would tell
 no token from the next; `readline` of the same response has a line when it is there, and raises when
 the stream is cut.
