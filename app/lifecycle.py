@@ -21,7 +21,7 @@ from app.exit_codes import ExitCode, code_of
 from app.front import Front
 from app.health import Health
 from app.middleware.request_id import RequestId
-from app.observability.metrics import AdapterMetrics, observe_state
+from app.observability.metrics import EngineMetrics, observe_state
 from app.plan import Plan
 from app.server import PortUnusableError, Server, bind
 from app.termination import report
@@ -81,7 +81,7 @@ def leave(code: ExitCode) -> NoReturn:
 async def _live(plan: Plan, listener: socket.socket) -> Ending:
     adopt_orphans()
     engine = Engine(
-        StateMachine(_on_state), AdapterMetrics(), log_level=plan.resolved.settings.log_level
+        StateMachine(_on_state), EngineMetrics(), log_level=plan.resolved.settings.log_level
     )
     progress, about = Progress(), About()
     health = Health(engine.states, engine.inflight, progress)

@@ -27,7 +27,7 @@ from engine.inflight import Inflight
 from engine.state import EngineState, StateMachine
 
 if TYPE_CHECKING:
-    from engine.adapters.observer import Observer
+    from engine.observer import Observer
     from engine.vllm.model import Model
     from engine.vllm.serving import Serving
 
@@ -48,11 +48,11 @@ class Engine:
     """One engine; `start` once, then `watch` until it fails or `drain` and `stop` are called."""
 
     def __init__(
-        self, states: StateMachine, adapters: "Observer", *, log_level: str = "INFO"
+        self, states: StateMachine, observer: "Observer", *, log_level: str = "INFO"
     ) -> None:
-        """`adapters` is told which there are."""
+        """`observer` is told what happens besides."""
         self._states = states
-        self._adapters = adapters
+        self._observer = observer
         self._keeping: asyncio.Future[None] | None = None
         self._log_level = log_level
         self._model: Model | None = None
@@ -138,7 +138,7 @@ class Engine:
 
             prepare_for(config)
             scratch = Path(self._scratch.name)
-            return Model.load(config, self._on_pulse, self.inflight.track, scratch, self._adapters)
+            return Model.load(config, self._on_pulse, self.inflight.track, scratch, self._observer)
 
         try:
             await importing

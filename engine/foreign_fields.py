@@ -39,6 +39,10 @@ _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
+NAMES = frozenset({"nvext", *_GUIDED, *_WITHOUT_EFFECT, *_REFUSED})
+"""All of them."""
+
+
 def translate_fields(request: dict[str, Any]) -> None:
     """Put the request into vLLM's words, in place.
 

@@ -42,8 +42,15 @@ for _reason in Reason:
     _ADAPTER_REFUSALS.labels(_reason.value)
 
 
-class AdapterMetrics:
-    """What is exported of adapters."""
+_UNKNOWN_FIELDS = Counter(
+    "unigate_unknown_fields_total",
+    "Fields of requests that are ignored because the route does not know them.",
+    ["route"],
+)
+
+
+class EngineMetrics:
+    """What the engine has to tell."""
 
     def adapters_changed(self, served: int, in_engine: int) -> None:
         """Export how many requests may name, and how many the engine has in memory."""
@@ -53,3 +60,7 @@ class AdapterMetrics:
     def adapter_refused(self, reason: Reason) -> None:
         """Count one that was not loaded."""
         _ADAPTER_REFUSALS.labels(reason.value).inc()
+
+    def fields_unknown(self, route: str, count: int) -> None:
+        """Count those of one request; never by name, for clients choose the names."""
+        _UNKNOWN_FIELDS.labels(route).inc(count)

@@ -19,6 +19,7 @@ from engine.vllm.exchange import answer, parse_object
 from engine.vllm.media import intake_of
 from engine.vllm.renderer import Renderer
 from engine.vllm.tool_calls import put_right
+from engine.vllm.unknown_fields import UnknownFields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,9 @@ class Assembly:
     intake: Intake
     """Judges the media of a request, before vLLM sees it."""
 
+    unknown: UnknownFields
+    """Counts what requests have and nobody reads."""
+
     options: dict[str, Any]
     """What renderer and serving classes must agree on: chat template, tools, reasoning."""
 
@@ -49,6 +53,7 @@ class Assembly:
         args: argparse.Namespace,
         config: EngineConfig,
         adapters: LoadedAdapters,
+        unknown: UnknownFields,
     ) -> "Assembly":
         """Takes a while: the renderer compiles its template."""
         base_names = tuple(args.served_model_name)
@@ -87,6 +92,7 @@ class Assembly:
                 config.media,
                 trusts=args.trust_request_mm_kwargs,
             ),
+            unknown=unknown,
             options=options,
         )
 
@@ -109,8 +115,10 @@ class Assembly:
             trust_request_mm_kwargs=self.args.trust_request_mm_kwargs,
         )
 
-    def read(self, body: bytes) -> dict[str, Any]:
+    def read(self, route: str, body: bytes) -> dict[str, Any]:
         """The JSON object in a body, if it asks for and brings no more than it may.
+
+        `route` is its method and path, as in the contracts.
 
         Belongs into the task that answers the request, whose media are loaded there; raises
         `EngineError`.
@@ -118,6 +126,7 @@ class Assembly:
         request = parse_object(body)
         self.limits.check(request)
         self.intake.admit(request)
+        self.unknown.note(route, request)
         return request
 
     async def answer(

@@ -19,7 +19,7 @@ from vllm.entrypoints.openai.completion.serving import OpenAIServingCompletion
 
 from engine.answer import Answer
 from engine.errors import InvalidRequestError
-from engine.foreign_fields import translate_fields
+from engine.foreign_fields import NAMES, translate_fields
 from engine.vllm.assembly import Assembly
 from engine.vllm.contract import WORKS, Contract
 from engine.vllm.exchange import validate
@@ -77,6 +77,7 @@ CONTRACTS = {
         event=ChatCompletionStreamResponse,
         last_data="[DONE]",
         errors=WORKS,
+        foreign=NAMES,
         example=ASK_CHAT,
     ),
     "POST /v1/completions": Contract(
@@ -85,6 +86,7 @@ CONTRACTS = {
         event=CompletionStreamResponse,
         last_data="[DONE]",
         errors=WORKS,
+        foreign=NAMES,
         example=ASK_TEXT,
     ),
 }
@@ -124,15 +126,15 @@ class Completions:
 
     async def chat_completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/chat/completions; raises `EngineError`."""
-        request = self._read(ChatRequest, body)
+        request = self._read("POST /v1/chat/completions", ChatRequest, body)
         return await self._assembly.answer(self._chat.create_chat_completion, request, "messages")
 
     async def completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/completions; raises `EngineError`."""
-        request = self._read(TextRequest, body)
+        request = self._read("POST /v1/completions", TextRequest, body)
         return await self._assembly.answer(self._completion.create_completion, request, "prompt")
 
-    def _read(self, model: type[Generating], body: bytes) -> Generating:
-        data = self._assembly.read(body)
+    def _read(self, route: str, model: type[Generating], body: bytes) -> Generating:
+        data = self._assembly.read(route, body)
         translate_fields(data)
         return validate(model, data)

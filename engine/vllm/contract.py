@@ -53,6 +53,9 @@ class Contract:
     request: Any = None
     """What the body is validated with; None where there is no body."""
 
+    foreign: frozenset[str] = frozenset()
+    """Fields of other servers that are not in `request`, and mean something all the same."""
+
     example: JsonSchema = field(default_factory=dict)
     """A request that works, without the model's name."""
 

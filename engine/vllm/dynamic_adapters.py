@@ -8,6 +8,7 @@ from engine.answer import Answer, Whole
 from engine.errors import AdaptersNotEnabledError, InvalidRequestError, ModelNotFoundError
 from engine.vllm.contract import Contract
 from engine.vllm.exchange import parse_object, validate
+from engine.vllm.unknown_fields import UnknownFields
 
 CONTRACTS = {
     "POST /v1/load_lora_adapter": Contract(
@@ -28,14 +29,17 @@ CONTRACTS = {
 class DynamicAdapters:
     """Serves both routes, where clients may load adapters."""
 
-    def __init__(self, library: Library | None) -> None:
+    def __init__(self, library: Library | None, unknown: UnknownFields) -> None:
         """None: they may not."""
         self._library = library
+        self._unknown = unknown
 
     async def load(self, body: bytes) -> Answer:
         """Answer a request to load one; raises `EngineError`."""
         library = self._allowed()
-        request = validate(LoadLoRAAdapterRequest, parse_object(body))
+        data = parse_object(body)
+        self._unknown.note("POST /v1/load_lora_adapter", data)
+        request = validate(LoadLoRAAdapterRequest, data)
         name = request.lora_name
         await library.load(name, request.lora_path, in_place=request.load_inplace)
         return _text(f"Success: LoRA adapter '{name}' added successfully.")
@@ -43,7 +47,9 @@ class DynamicAdapters:
     async def unload(self, body: bytes) -> Answer:
         """Answer a request to unload one; raises `EngineError`."""
         library = self._allowed()
-        name = validate(UnloadLoRAAdapterRequest, parse_object(body)).lora_name
+        data = parse_object(body)
+        self._unknown.note("POST /v1/unload_lora_adapter", data)
+        name = validate(UnloadLoRAAdapterRequest, data).lora_name
         library.unload(name)
         return _text(f"Success: LoRA adapter '{name}' removed successfully.")
 

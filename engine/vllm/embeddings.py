@@ -130,7 +130,7 @@ class Embeddings:
 
     async def embed(self, body: bytes) -> Answer:
         """Answer a request to /v1/embeddings; raises `EngineError`."""
-        data = self._assembly.read(body)
+        data = self._assembly.read("POST /v1/embeddings", body)
         request: EmbeddingsRequest | EmbeddingsChatRequest
         if data.get("messages") is not None:
             request = validate(EmbeddingsChatRequest, data)

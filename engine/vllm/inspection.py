@@ -15,9 +15,9 @@ from vllm.entrypoints.serve.tokenize.serving import ServingTokenization
 
 from engine.answer import Answer
 from engine.errors import ContextLengthError, InvalidRequestError
-from engine.foreign_fields import translate_fields
+from engine.foreign_fields import NAMES, translate_fields
 from engine.vllm.assembly import Assembly
-from engine.vllm.completions import ASK_CHAT, ASK_TEXT, ChatRequest, TextRequest
+from engine.vllm.completions import ASK_CHAT, ASK_TEXT, ChatRequest, Generating, TextRequest
 from engine.vllm.contract import LOOKS, Contract
 from engine.vllm.exchange import validate
 from engine.vllm.own_ids import OwnIds
@@ -37,10 +37,18 @@ CONTRACTS = {
         example={"tokens": [1, 2, 3]},
     ),
     "POST /v1/chat/completions/render": Contract(
-        request=ChatRequest, response=GenerateRequest, errors=_RENDERS, example=ASK_CHAT
+        request=ChatRequest,
+        response=GenerateRequest,
+        errors=_RENDERS,
+        foreign=NAMES,
+        example=ASK_CHAT,
     ),
     "POST /v1/completions/render": Contract(
-        request=TextRequest, response=list[GenerateRequest], errors=_RENDERS, example=ASK_TEXT
+        request=TextRequest,
+        response=list[GenerateRequest],
+        errors=_RENDERS,
+        foreign=NAMES,
+        example=ASK_TEXT,
     ),
 }
 
@@ -65,7 +73,7 @@ class Inspection:
 
     async def tokenize(self, body: bytes) -> Answer:
         """Answer a request to /tokenize; raises `EngineError`."""
-        data = self._assembly.read(body)
+        data = self._assembly.read("POST /tokenize", body)
         is_chat = data.get("messages") is not None
         request = validate(TokenizeChatRequest if is_chat else TokenizeCompletionRequest, data)
         return await self._ask(
@@ -74,7 +82,7 @@ class Inspection:
 
     async def detokenize(self, body: bytes) -> Answer:
         """Answer a request to /detokenize; raises `EngineError`."""
-        request = validate(DetokenizeRequest, self._assembly.read(body))
+        request = validate(DetokenizeRequest, self._assembly.read("POST /detokenize", body))
         # vLLM leaves out what it does not know.
         if any(token >= self._vocabulary for token in request.tokens):
             raise InvalidRequestError(f"tokens must be below {self._vocabulary}.", "tokens")
@@ -82,18 +90,18 @@ class Inspection:
 
     async def render_chat(self, body: bytes) -> Answer:
         """Answer a request to /v1/chat/completions/render; raises `EngineError`."""
-        request = validate(ChatRequest, self._read_generating(body))
+        request = self._read_generating("POST /v1/chat/completions/render", ChatRequest, body)
         return await self._ask(self._render.render_chat_request, request, "messages")
 
     async def render_completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/completions/render; raises `EngineError`."""
-        request = validate(TextRequest, self._read_generating(body))
+        request = self._read_generating("POST /v1/completions/render", TextRequest, body)
         return await self._ask(self._render.render_completion_request, request, "prompt")
 
-    def _read_generating(self, body: bytes) -> dict[str, Any]:
-        data = self._assembly.read(body)
+    def _read_generating(self, route: str, model: type[Generating], body: bytes) -> Generating:
+        data = self._assembly.read(route, body)
         translate_fields(data)
-        return data
+        return validate(model, data)
 
     async def _ask(self, create: Any, request: Any, prompt_field: str) -> Answer:
         async def asked(request: Any) -> Any:

@@ -132,7 +132,8 @@ class Messages:
 
     async def create(self, body: bytes) -> Answer:
         """Answer a request to /v1/messages; raises `EngineError`."""
-        request = validate(AnthropicMessagesRequest, self._assembly.read(body))
+        data = self._assembly.read("POST /v1/messages", body)
+        request = validate(AnthropicMessagesRequest, data)
         if not request.tools and request.tool_choice and request.tool_choice.type in _NEED_TOOLS:
             # vLLM would answer in words, and say that it is a call.
             raise InvalidRequestError(f"tool_choice {request.tool_choice.type!r} needs tools.")
@@ -140,7 +141,8 @@ class Messages:
 
     async def count_tokens(self, body: bytes) -> Answer:
         """Answer a request to /v1/messages/count_tokens; raises `EngineError`."""
-        request = validate(AnthropicCountTokensRequest, self._assembly.read(body))
+        data = self._assembly.read("POST /v1/messages/count_tokens", body)
+        request = validate(AnthropicCountTokensRequest, data)
 
         async def count(request: AnthropicCountTokensRequest) -> Any:
             found = await self._serving.count_tokens(request)

@@ -10,10 +10,10 @@ from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.utils import random_uuid
 
 from engine.adapters.library import Library
-from engine.adapters.observer import Observer
 from engine.config import EngineConfig
 from engine.daemon_thread import call_in_daemon_thread
 from engine.errors import EngineError
+from engine.observer import Observer
 from engine.vllm.adapters import LoadedAdapters
 from engine.vllm.arguments import engine_arguments, parse
 from engine.vllm.client import EngineClient, build
@@ -38,6 +38,7 @@ class Model:
         self._client = client
         self._arguments = arguments
         self._config = config
+        self._observer = observer
         self._serving: Serving | None = None
         self._adapters = LoadedAdapters(
             client, config.served_names, config.utility_timeout_s, observer
@@ -58,7 +59,7 @@ class Model:
         """Start the engine; blocks for as long as the model loads.
 
         `on_pulse` is called when the engine shows that it works; `track` counts work in flight;
-        `observer` is told of adapters, whose copies go to `scratch`.
+        `observer` is told what happens; copies of adapters go to `scratch`.
 
         Raises:
             EngineArgumentsError: vLLM does not understand the engine arguments.
@@ -94,6 +95,7 @@ class Model:
             self._track,
             adapters=self._adapters,
             library=self._library if options is not None and options.has_api else None,
+            observer=self._observer,
         )
 
     async def load_adapters(self) -> None:

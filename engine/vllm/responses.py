@@ -222,7 +222,7 @@ class Responses:
 
     async def create(self, body: bytes) -> Answer:
         """Answer a request to /v1/responses; raises `EngineError`."""
-        data = self._assembly.read(body)
+        data = self._assembly.read("POST /v1/responses", body)
         data.pop("request_id", None)  # the id is ours: a client's could be somebody else's
         request = validate(ResponseRequest, data)
         if request.background and len(self._serving.background_tasks) >= _MOST_IN_BACKGROUND:

@@ -16,6 +16,7 @@ from vllm.tasks import SupportedTask
 from engine.adapters.library import Library
 from engine.config import EngineConfig
 from engine.errors import ModelNotFoundError, TaskNotSupportedError
+from engine.observer import Observer
 from engine.schemas import Schemas
 from engine.vllm.adapters import LoadedAdapters
 from engine.vllm.assembly import Assembly
@@ -31,6 +32,7 @@ from engine.vllm.model_card import ModelCard
 from engine.vllm.responses import Responses, Track
 from engine.vllm.scoring import Scoring
 from engine.vllm.speech import Speech
+from engine.vllm.unknown_fields import UnknownFields
 
 Part = TypeVar("Part")
 
@@ -48,14 +50,16 @@ class Serving:
         *,
         adapters: LoadedAdapters,
         library: Library | None,
+        observer: Observer,
     ) -> None:
         """`library` has the adapters that requests may load; None: they may not."""
         self._created = int(time.time())
         self._max_model_len = client.model_config.max_model_len
         set_default_fingerprint_mode(args.fingerprint_mode, args.fingerprint_value)
-        assembly = self._assembly = Assembly.of(client, args, config, adapters)
+        unknown = UnknownFields(CONTRACTS, observer.fields_unknown)
+        assembly = self._assembly = Assembly.of(client, args, config, adapters, unknown)
         self.inspection = Inspection(assembly)
-        self.dynamic_adapters = DynamicAdapters(library)
+        self.dynamic_adapters = DynamicAdapters(library, unknown)
         self._completions: Completions | None = None
         self._messages: Messages | None = None
         self._responses: Responses | None = None

@@ -113,13 +113,15 @@ class Speech:
     async def transcribe(self, form: Form) -> Answer:
         """Answer a request to /v1/audio/transcriptions; raises `EngineError`."""
         audio = _audio(form)
-        request = validate(TranscriptionForm, _fields(form))
+        fields = self._fields("POST /v1/audio/transcriptions", form)
+        request = validate(TranscriptionForm, fields)
         return await self._answer(audio, request, self._transcription.create_transcription)
 
     async def translate(self, form: Form) -> Answer:
         """Answer a request to /v1/audio/translations; raises `EngineError`."""
         audio = _audio(form)
-        request = validate(TranslationForm, _fields(form))
+        fields = self._fields("POST /v1/audio/translations", form)
+        request = validate(TranslationForm, fields)
         return await self._answer(audio, request, self._translation.create_translation)
 
     async def warm_up(self) -> None:
@@ -132,6 +134,11 @@ class Speech:
             recording.writeframes(bytes(2 * 16_000))
         fields = (("max_completion_tokens", "1"),)
         await self.transcribe(Form(fields, {_FILE: buffer.getvalue()}))
+
+    def _fields(self, route: str, form: Form) -> dict[str, Any]:
+        fields = _fields(form)
+        self._assembly.unknown.note(route, fields)
+        return fields
 
     async def _answer(
         self,
