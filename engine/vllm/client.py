@@ -14,6 +14,7 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 
 from engine.errors import EngineError
 from engine.vllm.generation import Generation, created
+from engine.vllm.sampling_room import check_room
 from engine.vllm.shortcut import Turn
 
 # How long the news of a process's end may take from the fork server to this process.
@@ -49,6 +50,8 @@ class EngineClient(AsyncLLM):
         async def admit() -> Any:
             if self.failure is not None:
                 raise self.failure
+            if isinstance(params, SamplingParams):
+                check_room(params, self.input_processor.tokenizer)
             return await self.add_request(request_id, prompt, params, **options)
 
         async def abort(internal_id: str | None) -> None:

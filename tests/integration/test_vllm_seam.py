@@ -23,6 +23,7 @@ from vllm.parser import DelegatingParser, ParserManager
 from vllm.reasoning import ReasoningParserManager
 from vllm.renderers import chat_utils
 from vllm.renderers.online_renderer import OnlineRenderer
+from vllm.sampling_params import SamplingParams
 from vllm.tool_parsers import ToolParser, ToolParserManager
 from vllm.tool_parsers.hermes_tool_parser import Hermes2ProToolParser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -33,6 +34,7 @@ from vllm.v1.engine.output_processor import (
     RequestOutputCollector,
     RequestState,
 )
+from vllm.v1.worker.gpu.sample import bad_words, logit_bias
 from vllm.v1.worker.lora_model_runner_mixin import LoRAModelRunnerMixin
 
 from engine.errors import InvalidRequestError
@@ -40,6 +42,7 @@ from engine.vllm.arguments import OF_VLLMS_SERVER
 from engine.vllm.documentation import SWAGGER_UI
 from engine.vllm.environment import MEDIA_CONNECTOR
 from engine.vllm.media import Connector
+from engine.vllm.sampling_room import MOST_TOKEN_IDS, check_room
 from engine.vllm.tool_calls import BEGINNINGS
 from profiles import parsers
 from tests.support.answers import tokenizer
@@ -66,6 +69,22 @@ def test_generate_takes_what_serving_classes_pass_on() -> None:
     ours = {"prompt", "pooling_params", "request_id"}
     passed_on = parameters(AsyncLLM.encode) - ours - {"self"}
     assert passed_on <= parameters(AsyncLLM.add_request)
+
+
+def test_the_engine_on_a_gpu_has_room_for_what_is_admitted() -> None:
+    assert MOST_TOKEN_IDS["allowed_token_ids"] == logit_bias.MAX_NUM_ALLOWED_TOKEN_IDS
+    assert MOST_TOKEN_IDS["logit_bias"] == logit_bias.MAX_NUM_LOGIT_BIAS_TOKENS
+    assert MOST_TOKEN_IDS["stop_token_ids"] + 16 == logit_bias.MAX_NUM_STOP_TOKEN_IDS
+    source = inspect.getsource(bad_words)
+    assert "max_total_tokens = envs.VLLM_MAX_BAD_WORDS_TOTAL_TOKENS" in source
+
+
+def test_a_bias_for_more_tokens_than_there_is_room_for_is_refused_by_name() -> None:
+    most = MOST_TOKEN_IDS["logit_bias"]
+    check_room(SamplingParams(logit_bias=dict.fromkeys(range(most), 1.0)), None)
+    with pytest.raises(InvalidRequestError, match="logit_bias has 1025 entries") as caught:
+        check_room(SamplingParams(logit_bias=dict.fromkeys(range(most + 1), 1.0)), None)
+    assert caught.value.param == "logit_bias"
 
 
 def test_open_requests_can_be_answered_with_an_error() -> None:
