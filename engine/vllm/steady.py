@@ -1,7 +1,8 @@
 """Gives an answer the same meaning whether it is streamed or whole, and however it is cut.
 
 vLLM's parsers look at the prompt only when they stream, take the marker that opens a thought off
-only when it comes in a delta of its own, and end a stream with arguments of another call.
+only when it comes in a delta of its own, end a stream with arguments of another call, and lose
+calls that are forced where a parser gets no more than each delta.
 """
 
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ class _Steady(DelegatingParser):
     """Mixed in before vLLM's class."""
 
     _thought_is_over = False
+    _forced = ""
 
     def passes_text(self, request: ChatCompletionRequest) -> bool:
         """Whether what it streams from now on is the text it gets, whatever that is."""
@@ -71,6 +73,20 @@ class _Steady(DelegatingParser):
         if delta and delta.reasoning and opening and opening in delta.reasoning:
             delta.reasoning = delta.reasoning.replace(opening, "", 1) or None
         return delta
+
+    def _extract_tool_calls_streaming(self, **options: Any) -> tuple[DeltaMessage | None, bool]:  # type: ignore[override]  # vLLM calls it so
+        """As vLLM's, with all of the text so far where it looks for whole calls in it."""
+        request, tool_parser = options["request"], self._tool_parser
+        if (
+            self._engine_based
+            and request.tool_choice == "required"
+            and tool_parser is not None
+            and tool_parser.supports_required_and_named
+        ):
+            options["previous_text"] = self._forced
+            self._forced += options["current_text"]
+            options["current_text"] = self._forced
+        return super()._extract_tool_calls_streaming(**options)
 
     def _append_unstreamed_tool_args(self, delta_message: DeltaMessage | None) -> None:
         """As vLLM's, which has the last call's arguments to append, to that call only."""

@@ -80,8 +80,12 @@ class Reader:
         tool_calls: str | None,
         reasoning: str | None,
         tokens: tuple[str, ...],
+        *,
+        choice: Any = "auto",
         **template: bool,
     ) -> None:
+        """`choice` is the request's `tool_choice`."""
+        self.choice = choice
         self.tokenizer = tokenizer(tokens)
         self._template = template
         put_right(tool_calls)
@@ -91,8 +95,14 @@ class Reader:
         assert parser is not None
         self._parser = parser
         self._request = ChatCompletionRequest.model_validate(
-            {"messages": [{"role": "user", "content": "?"}], "tools": TOOLS, "tool_choice": "auto"}
+            {"messages": [{"role": "user", "content": "?"}], "tools": TOOLS, "tool_choice": choice}
         )
+
+    @property
+    def forces_json(self) -> bool:
+        """Whether a call that the request forces is plain JSON, not in the model's own format."""
+        tool_parser = self._make().tool_parser
+        return tool_parser is not None and tool_parser.supports_required_and_named
 
     def _make(self) -> Parser:
         tools: Any = self._request.tools
@@ -103,16 +113,19 @@ class Reader:
     def tokens(self, text: str) -> list[tuple[str, int]]:
         """The text's tokens, each with the text that a stream has more by it."""
         stream = DecodeStream(skip_special_tokens=False)
-        ids = self.tokenizer.encode(text, add_special_tokens=False)
+        ids = self._ids(text)
         return [(stream.step(self.tokenizer._tokenizer, token) or "", token) for token in ids]
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids
 
     def whole(self, text: str, prompt: str = "") -> Reading:
         """The answer as it is when it is not streamed."""
         parser = self._make()
         parser.set_prompt_token_ids(self.tokenizer.encode(prompt))
-        ids = self.tokenizer.encode(text, add_special_tokens=False)
         reasoning, content, calls = parser.parse(
-            text, self._request, enable_auto_tools=True, model_output_token_ids=ids
+            text, self._request, enable_auto_tools=True, model_output_token_ids=self._ids(text)
         )
         read = tuple((call.name, call.arguments) for call in calls or [])
         return Reading(reasoning or "", content or "", read)
