@@ -50,10 +50,10 @@ class Reader:
         path: Path,
         route: str = "/v1/chat/completions",
         *,
-        file: bytes | None = None,
+        file: Any = None,
         **fields: Any,
     ) -> None:
-        """With a `file` the fields are those of a form."""
+        """With the bytes of a `file` the fields are those of a form."""
         fields = {**_LONG.get(route, {}), "stream": True, **fields}
         asked: Any = {"data": fields, "files": {"file": file}} if file else {"json": fields}
         self._path = path
