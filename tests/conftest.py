@@ -57,6 +57,18 @@ def server(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) ->
         yield running
 
 
+@pytest.fixture(scope="session")
+def hasty_server(
+    demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A real server that gives requests little time, shared like `server`."""
+    log = tmp_path_factory.mktemp("hasty-server") / "log"
+    environment = {"UNIGATE_REQUEST_TIMEOUT_S": "3"}
+    with Server(str(demo), log=log, slow=slow, environment=environment) as running:
+        running.wait_until_ready()
+        yield running
+
+
 @pytest.fixture
 def client(server: Server) -> "OpenAI":
     """OpenAI's SDK, unmodified, that asks once."""

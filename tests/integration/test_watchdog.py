@@ -140,9 +140,8 @@ def test_a_stalled_server_ends_promptly_when_it_is_asked_to(
         server.assert_nothing_is_left()
 
 
-def test_a_killed_server_leaves_no_engine_behind(demo: Path, tmp_path: Path, slow: float) -> None:
-    with start(demo, tmp_path, slow) as server:
-        server.wait_until_ready()
-        server.process.send_signal(signal.SIGKILL)
-        server.wait_for_exit(within_s=5)
-        server.assert_nothing_is_left()
+@pytest.mark.ends_shared_server
+def test_a_killed_server_leaves_no_engine_behind(hasty_server: Server) -> None:
+    hasty_server.process.send_signal(signal.SIGKILL)
+    hasty_server.wait_for_exit(within_s=5)
+    hasty_server.assert_nothing_is_left()
