@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable
 from pathlib import Path
 
+from vllm.envs import enable_envs_cache
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.utils import random_uuid
 
@@ -120,6 +121,8 @@ class Model:
             await self.serving.speech.warm_up()
         if self.serving.generates_text:
             await self._generate()
+        # vLLM reads several variables of the environment for each request and each step.
+        enable_envs_cache()
         # What exists now stays: the garbage collector need not look at it again. Collecting first
         # would stop the event loop for 0.2 s.
         gc.freeze()
