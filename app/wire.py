@@ -25,8 +25,8 @@ class Wire:
     def write(self, *frames: bytes) -> bool:
         """Send frames in one chunk; whether there is room for more."""
         self.written += len(frames)
-        if not self._transport.is_closing():
-            body = b"".join(frames) if len(frames) > 1 else frames[0]
+        body = b"".join(frames)
+        if body and not self._transport.is_closing():  # an empty chunk would be the last
             self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return not self._flow.write_paused
 

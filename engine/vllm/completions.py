@@ -1,5 +1,6 @@
 """Chat completions and completions, on vLLM's serving classes: models that generate text."""
 
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field
@@ -23,6 +24,7 @@ from engine.foreign_fields import NAMES, translate_fields
 from engine.vllm.assembly import Assembly
 from engine.vllm.contract import WORKS, Contract
 from engine.vllm.exchange import validate
+from engine.vllm.generation import let_text_pass
 from engine.vllm.honest import Honest
 from engine.vllm.steady import SteadyChat
 
@@ -93,7 +95,9 @@ CONTRACTS = {
 
 
 class _Completion(Honest, OpenAIServingCompletion):
-    pass
+    def completion_stream_generator(self, *arguments: Any, **options: Any) -> AsyncGenerator[str]:
+        let_text_pass()
+        return super().completion_stream_generator(*arguments, **options)
 
 
 class Completions:

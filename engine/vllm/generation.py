@@ -12,7 +12,12 @@ from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
 from typing import Any
 
-from vllm.outputs import STREAM_FINISHED, PoolingRequestOutput, RequestOutput
+from vllm.outputs import (
+    STREAM_FINISHED,
+    CompletionOutput,
+    PoolingRequestOutput,
+    RequestOutput,
+)
 from vllm.v1.engine.exceptions import EngineDeadError as VllmEngineDeadError
 from vllm.v1.engine.output_processor import RequestOutputCollector, RequestState
 
@@ -35,14 +40,20 @@ created: ContextVar[list["Generation"]] = ContextVar("created")
 """The generations of the request that is being answered, in the order vLLM asked for them."""
 
 
+def let_text_pass() -> None:
+    """Say of the request that is being answered that its frames have all text as it is."""
+    for generation in created.get([]):
+        generation.passes_text = lambda: True
+
+
 class Generation:
     """An asynchronous iterator of outputs, as `AsyncLLM.generate` and `encode` would return."""
 
-    passes_text: Callable[[], bool] = staticmethod(lambda: True)
-    """Whether from here on all its text is the answer's, as it is; a parser may say otherwise."""
+    passes_text: Callable[[], bool] = staticmethod(lambda: False)
+    """Whether from here on all its text is the answer's, as it is; who makes the frames knows."""
 
-    last_text = ""
-    """The text of the output that was read last."""
+    last: CompletionOutput | None = None
+    """The output that was read last, if it was one of a model that generates."""
 
     def __init__(
         self,
@@ -67,6 +78,7 @@ class Generation:
         if self._queue is None:
             self._begun = True
             self._queue = await self._admit()
+            del self._admit  # it has the prompt, and what may be images
 
     def tell(self, listener: Callable[[], None] | None) -> None:
         """Call the listener for each output from now on; None cancels whoever waits for one.
@@ -93,14 +105,18 @@ class Generation:
         queue.put = put_and_tell  # type: ignore[method-assign]  # vLLM calls nothing else
 
     def open_shortcut(
-        self, frame: PlainFrame, wire: Wire, on_full: Callable[[], None]
+        self,
+        frame: PlainFrame,
+        wire: Wire,
+        on_full: Callable[[], None],
+        on_error: Callable[[Exception], None],
     ) -> Shortcut | None:
         """Let text go its short way from now on, until the last output; None where it cannot."""
         assert self._queue is not None  # it has been read
         state = self._state_of(self._queue.request_id)
         if state is None or not is_open_to(state):
             return None
-        return Shortcut(state, frame, wire, self._turn, on_full)
+        return Shortcut(state, frame, wire, self._turn, on_full=on_full, on_error=on_error)
 
     def __aiter__(self) -> "Generation":
         return self
@@ -144,13 +160,14 @@ class Generation:
         ):
             raise GenerationFailedError("The engine ended this answer early.")
         if isinstance(output, RequestOutput):
-            self.last_text = output.outputs[0].text
+            self.last = output.outputs[0]
         return output
 
     async def _later(self, queue: RequestOutputCollector) -> Output | None:
         if not self._is_told:
             return await queue.get()
-        await _next_output()
+        if not self._is_cancelled:
+            await _next_output()
         if self._is_cancelled:
             raise asyncio.CancelledError
         return queue.get_nowait()
@@ -161,7 +178,8 @@ class Generation:
             return
         self._finished = True
         if self._queue is not None:
-            await self._abort(self._queue.request_id)
+            # Who closes it may be cancelled, too; the engine has to be told all the same.
+            await asyncio.shield(self._abort(self._queue.request_id))
             self._queue.close()  # type: ignore[no-untyped-call]  # vLLM's, untyped
         elif self._begun:  # cancelled in the middle of its admission
             await self._abort(None)

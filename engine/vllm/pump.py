@@ -30,6 +30,7 @@ class Pump:
         self._step: Any = None  # what __anext__ gives, in the middle of its work
         self._is_advancing = False
         self._waits_elsewhere = False
+        self._elsewhere: asyncio.Future[Any] | None = None
         self._wire: Wire
         self._turn: asyncio.Future[bool]
         self._examples: list[Example] = []
@@ -48,10 +49,13 @@ class Pump:
         finally:
             if self._shortcut is not None:
                 self._shortcut.close()
+                self._shortcut = None  # it has this pump
 
     async def aclose(self) -> None:
         """Stop where it is; the generator ends as if its reader had been cancelled."""
         self._generation.tell(None)
+        if self._elsewhere is not None:
+            self._elsewhere.cancel()
         if self._step is not None:
             with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
                 await self._step
@@ -63,7 +67,12 @@ class Pump:
         if self._shortcut is not None:
             self._shortcut.resume()
         self._on_output()
-        return await self._turn
+        try:
+            return await self._turn
+        except asyncio.CancelledError:
+            if self._turn.cancelled() or self._turn.exception() is not None:
+                raise
+            return self._turn.result()  # all was written before whoever cancels came
 
     def _on_output(self) -> None:
         """Run the generator for as long as it has something to say and there is room for it."""
@@ -108,18 +117,25 @@ class Pump:
         if not self._turn.done():
             self._turn.set_result(False)
 
+    def _on_error(self, error: Exception) -> None:
+        if not self._turn.done():
+            self._turn.set_exception(error)
+
     def _learn(self, frame: bytes) -> None:
         """Let text go its short way once it is known what that looks like."""
-        text = self._generation.last_text
-        if len(self._examples) >= _MOST_EXAMPLES or not text or not self._generation.passes_text():
+        last = self._generation.last
+        if len(self._examples) >= _MOST_EXAMPLES or last is None or not last.text:
             return
-        example = Example(frame, text)
+        if not self._generation.passes_text():
+            return
+        example = Example(frame, last.text, tuple(last.token_ids))
         for other in self._examples:
             common = example.common(other)
             if common is not None:
-                self._examples.clear()
-                self._shortcut = self._generation.open_shortcut(common, self._wire, self._on_full)
-                return
+                self._shortcut = self._generation.open_shortcut(
+                    common, self._wire, self._on_full, self._on_error
+                )
+                break
         self._examples.append(example)
 
     def _wait_elsewhere(self, future: Any) -> None:
@@ -129,8 +145,10 @@ class Pump:
             asyncio.get_running_loop().call_soon(self._go_on)
             return
         future._asyncio_future_blocking = False  # how a task takes note of it
+        self._elsewhere = future
         future.add_done_callback(self._go_on)
 
     def _go_on(self, *_: Any) -> None:
         self._waits_elsewhere = False
+        self._elsewhere = None
         self._on_output()

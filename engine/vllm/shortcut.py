@@ -32,14 +32,17 @@ class PlainFrame:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A frame, and the text of the output that it was made of."""
+    """A frame, and the text and tokens of the output that it was made of."""
 
     frame: bytes
     text: str
+    tokens: tuple[int, ...]
 
     def common(self, other: "Example") -> PlainFrame | None:
         """What both are made from; None if they differ in more than the text, or not in it."""
-        if self.text == other.text:
+        # Text that is held back, or has several tokens to a letter, may differ where the tokens do
+        # not; a frame that has the tokens in it must not pass for one that has text alone.
+        if self.text == other.text or self.tokens == other.tokens:
             return None
         mine = orjson.dumps(self.text)
         place = self.frame.find(mine)
@@ -93,9 +96,14 @@ class Shortcut:
         frame: PlainFrame,
         wire: Wire,
         turn: Turn,
+        *,
         on_full: Callable[[], None],
+        on_error: Callable[[Exception], None],
     ) -> None:
-        """`on_full` is told when the wire has no room; then text gathers until `resume`."""
+        """`on_full` is told when the wire has no room; then text gathers until `resume`.
+
+        `on_error` gets what goes wrong while text is written.
+        """
         assert state.detokenizer is not None  # it has text
         self._state = state
         self._detokenizer = state.detokenizer
@@ -104,6 +112,7 @@ class Shortcut:
         self._wire = wire
         self._turn = turn
         self._on_full = on_full
+        self._on_error = on_error
         self._is_due = False
         self._is_closed = False
         state.make_request_output = self._make_request_output  # type: ignore[method-assign]
@@ -138,7 +147,12 @@ class Shortcut:
         if self._is_closed:
             return
         self._is_due = False
-        text = self._detokenizer.get_next_output_text(finished=False, delta=True)
-        if text and not self._wire.write(self._frame.of(text)):
+        try:
+            text = self._detokenizer.get_next_output_text(finished=False, delta=True)
+            has_room = not text or self._wire.write(self._frame.of(text))
+        except Exception as error:  # noqa: BLE001  # others of this turn are not to suffer
+            self._on_error(error)
+            return
+        if not has_room:
             self._is_due = True  # by `resume`
             self._on_full()

@@ -5,7 +5,7 @@ only when it comes in a delta of its own, end a stream with arguments of another
 calls that are forced where a parser gets no more than each delta.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from vllm.entrypoints.generate.base.protocol import DeltaMessage
@@ -13,7 +13,7 @@ from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionReque
 from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.parser import DelegatingParser, Parser
 
-from engine.vllm.generation import created
+from engine.vllm.generation import created, let_text_pass
 from engine.vllm.honest import Honest
 
 
@@ -41,6 +41,13 @@ class SteadyChat(Honest, OpenAIServingChat):
             generation.passes_text = passes_text
         return parser
 
+    def chat_completion_stream_generator(
+        self, *arguments: Any, **options: Any
+    ) -> AsyncGenerator[str]:
+        """As vLLM's; without a parser all text is the answer's, with one it says what is."""
+        let_text_pass()
+        return super().chat_completion_stream_generator(*arguments, **options)
+
 
 class _Steady(DelegatingParser):
     """Mixed in before vLLM's class."""
@@ -50,7 +57,8 @@ class _Steady(DelegatingParser):
 
     def passes_text(self, request: ChatCompletionRequest) -> bool:
         """Whether what it streams from now on is the text it gets, whatever that is."""
-        if self._in_reasoning_phase(self._stream_state):
+        is_vllms_usual = type(self).parse_delta is DelegatingParser.parse_delta
+        if not is_vllms_usual or self._in_reasoning_phase(self._stream_state):
             return False
         is_out_of_tools = request.tool_choice == "none" and not self._engine_based
         return self._tool_parser is None or is_out_of_tools

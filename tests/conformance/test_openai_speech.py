@@ -96,8 +96,9 @@ def test_text_and_subtitles(client: OpenAI) -> None:
     assert vtt == "WEBVTT\n\n" + re.sub(r"^\d\n", "", srt, flags=re.M).replace(",", ".")
 
 
-def test_a_stream_has_the_events_of_openai(client: OpenAI) -> None:
-    *deltas, done = transcribe(client, stream=True)
+@pytest.mark.parametrize("fields", [{}, {"language": "en"}], ids=str)
+def test_a_stream_has_the_events_of_openai(client: OpenAI, fields: dict[str, str]) -> None:
+    *deltas, done = transcribe(client, stream=True, **fields)
     assert {event.type for event in deltas} == {"transcript.text.delta"}
     assert len(deltas) == len(TEXT.split())
     assert "".join(event.delta for event in deltas) == TEXT

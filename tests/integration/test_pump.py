@@ -14,6 +14,7 @@ from transformers import AutoTokenizer
 from vllm.entrypoints.anthropic.protocol import AnthropicDelta, AnthropicStreamEvent
 from vllm.entrypoints.generate.base.protocol import DeltaMessage
 from vllm.entrypoints.openai.chat_completion.protocol import (
+    ChatCompletionRequest,
     ChatCompletionResponseStreamChoice,
     ChatCompletionStreamResponse,
 )
@@ -22,6 +23,7 @@ from vllm.entrypoints.openai.completion.protocol import (
     CompletionStreamResponse,
 )
 from vllm.outputs import CompletionOutput, RequestOutput
+from vllm.parser import DelegatingParser, Parser
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
 from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
@@ -31,6 +33,8 @@ from engine.vllm.generation import Generation, Output
 from engine.vllm.pump import Pump
 from engine.vllm.refusals import EndedEarlyError
 from engine.vllm.shortcut import Example, Turn
+from engine.vllm.steady import steady
+from tests.support.answers import tokenizer
 
 TEXT = 'One "two"\tthree \\ four: ünï 漢字 🦊🦊, and then some more of it.\n'
 
@@ -62,7 +66,7 @@ class Wire:
 class Engine:
     """A request that is generated for, step by step, by whoever calls."""
 
-    def __init__(self, demo: Path, **params: Any) -> None:
+    def __init__(self, demo: Path, *, turn: Turn | None = None, **params: Any) -> None:
         tokenizer: Any = AutoTokenizer.from_pretrained(demo)
         self.tokenizer = tokenizer
         self.processor = OutputProcessor(tokenizer, log_stats=False)
@@ -85,7 +89,8 @@ class Engine:
             self.processor.abort_requests(["id"], internal=True)
 
         states = self.processor.request_states
-        self.generation = Generation(admit, abort, states.get, Turn())
+        self.generation = Generation(admit, abort, states.get, turn or Turn())
+        self.generation.passes_text = lambda: True
         self.tokens = 0
 
     async def _frames(self) -> AsyncGenerator[str]:
@@ -204,6 +209,97 @@ def test_a_parser_in_the_way_sees_every_output(engine: Engine) -> None:
         assert 20 < engine.times_read <= 26
 
     run(scenario)
+
+
+def test_frames_of_which_nobody_says_that_text_passes_are_all_vllms(engine: Engine) -> None:
+    del engine.generation.passes_text
+
+    async def scenario() -> None:
+        wire, pump = Wire(), await engine.open()
+        running = asyncio.ensure_future(pump.run(wire))
+        ids = engine.ids(TEXT)
+        await turn()
+        for token in ids:
+            engine.step(token)
+            await turn()
+        engine.step(reason=FinishReason.STOP)
+        await running
+        assert engine.times_read == len(ids) + 1
+
+    run(scenario)
+
+
+def test_frames_with_tokens_in_them_are_vllms_also_where_tokens_repeat(demo: Path) -> None:
+    # One letter is held back, so the text of a comma comes with the token behind it.
+    engine = Engine(demo, stop=["zz"])
+
+    async def with_tokens() -> AsyncGenerator[str]:
+        async for output in engine.generation:
+            (completion,) = completions(output)
+            frame = {"text": completion.text, "ids": list(completion.token_ids)}
+            yield orjson.dumps(frame).decode() + "\n\n"
+
+    async def scenario() -> None:
+        await engine.generation.admit()
+        wire, pump = Wire(), Pump(with_tokens(), engine.generation)
+        running = asyncio.ensure_future(pump.run(wire))
+        ids = engine.ids("a, b, c, d, e, f, g")
+        await turn()
+        for token in ids:
+            engine.step(token)
+            await turn()
+        engine.step(reason=FinishReason.LENGTH)
+        await running
+        assert [token for frame in wire.frames() for token in frame["ids"]] == ids
+
+    run(scenario)
+
+
+def test_a_stream_that_cannot_be_written_fails_alone(demo: Path) -> None:
+    class Broken(Wire):
+        def write(self, *frames: bytes) -> bool:
+            if len(self.pieces) > 3:
+                raise RuntimeError("The wire is broken.")
+            return super().write(*frames)
+
+    async def scenario() -> None:
+        shared = Turn()
+        engines = [Engine(demo, turn=shared), Engine(demo, turn=shared)]
+        wires = [Broken(), Wire()]
+        running = [
+            asyncio.ensure_future((await engine.open()).run(wire))
+            for engine, wire in zip(engines, wires, strict=True)
+        ]
+        await turn()
+        for token in engines[0].ids(TEXT):
+            for engine in engines:
+                engine.step(token)
+            await turn()
+        with pytest.raises(RuntimeError, match="broken"):
+            await running[0]
+        assert wires[1].text() == TEXT
+        engines[1].step(reason=FinishReason.STOP)
+        await running[1]
+
+    run(scenario)
+
+
+class Usual(DelegatingParser):
+    pass
+
+
+class Own(DelegatingParser):
+    def parse_delta(self, *arguments: Any, **options: Any) -> DeltaMessage | None:
+        return super().parse_delta(*arguments, **options)
+
+
+@pytest.mark.parametrize(("kind", "passes"), [(Usual, True), (Own, False)])
+def test_a_parser_with_a_way_of_its_own_lets_no_text_past_it(
+    kind: type[Parser], passes: bool
+) -> None:
+    parser: Any = steady(kind)
+    request = ChatCompletionRequest.model_validate({"messages": [{"role": "user", "content": "?"}]})
+    assert parser(tokenizer(()), None).passes_text(request) is passes
 
 
 def test_a_stop_string_is_held_back_and_not_sent(demo: Path) -> None:
@@ -326,7 +422,9 @@ WORDS = ["content", "text", "m", '"', "\\", "\x00", "\x1f\x7f", "\u2028", "漢",
 def test_a_prepared_frame_is_vllms_own_for_every_text(
     frame_of: Callable[[str], str], texts: list[str]
 ) -> None:
-    first, second, third = (Example(frame_of(text).encode(), text) for text in texts)
+    first, second, third = (
+        Example(frame_of(text).encode(), text, (number,)) for number, text in enumerate(texts)
+    )
     frame = second.common(first)
     assert frame is not None
     assert frame.of(third.text) == third.frame
