@@ -18,10 +18,12 @@ from app.about import About
 from app.compose import Choice, choose, prepare
 from app.credentials import watch_credentials
 from app.exit_codes import ExitCode, code_of
+from app.file_limit import raise_file_limit
 from app.front import Front
 from app.health import Health
 from app.middleware.request_id import RequestId
-from app.observability.metrics import EngineMetrics, observe_state
+from app.observability.loop_lag import watch_loop_lag
+from app.observability.metrics import EngineMetrics, observe_loop_lag, observe_state
 from app.plan import Plan
 from app.server import PortUnusableError, Server, bind
 from app.termination import report
@@ -61,6 +63,7 @@ class Ending:
 def run(plan: Plan) -> NoReturn:
     """Serve until asked to stop or until something fails; ends the process."""
     gc.enable()  # off since app.start
+    raise_file_limit()
     try:
         listener = bind(plan.host, plan.port)
     except PortUnusableError as error:
@@ -90,7 +93,10 @@ async def _live(plan: Plan, listener: socket.socket) -> Ending:
     stop = StopSignals()
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(sockets=[listener]))
     working = asyncio.ensure_future(_work(plan, engine, progress, about))
-    credentials = asyncio.ensure_future(watch_credentials(plan))
+    watching = [
+        asyncio.ensure_future(watch_credentials(plan)),
+        asyncio.ensure_future(watch_loop_lag(observe_loop_lag)),
+    ]
     stopping = asyncio.ensure_future(stop.first.wait())
     ends: set[asyncio.Future[Any]] = {serving, working, stopping}
     host, port = listener.getsockname()[:2]
@@ -105,7 +111,8 @@ async def _live(plan: Plan, listener: socket.socket) -> Ending:
     else:
         reason = f"the HTTP server ended by itself: {serving.exception()}"
         ending = await _fail(plan, engine, Ending(ExitCode.PORT_UNUSABLE, reason))
-    credentials.cancel()
+    for watch in watching:
+        watch.cancel()
     server.should_exit = True
     await asyncio.wait({serving})
     return ending

@@ -1,6 +1,6 @@
 """Our metrics, all in one file, in the registry that vLLM uses too."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from engine import EngineState
 from engine.adapters.refusal import Reason
@@ -11,6 +11,18 @@ _STATE = Gauge("unigate_state", "State of the process, by its number in ARCHITEC
 def observe_state(state: EngineState) -> None:
     """Export the state the process is in."""
     _STATE.set(state)
+
+
+_LOOP_LAG = Histogram(
+    "unigate_event_loop_lag_seconds",
+    "How long the event loop kept a call waiting, ten times a second.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+
+
+def observe_loop_lag(lag_s: float) -> None:
+    """Export how late the loop was once."""
+    _LOOP_LAG.observe(lag_s)
 
 
 _CREDENTIAL_VALID = Gauge(

@@ -16,6 +16,7 @@ from engine.errors import EngineError
 from engine.vllm.generation import Generation, created
 from engine.vllm.sampling_room import check_room
 from engine.vllm.shortcut import Turn
+from engine.vllm.statistics import StepStatLogger
 
 # How long the news of a process's end may take from the fork server to this process.
 _NEWS_S = 0.2
@@ -107,7 +108,7 @@ def build(arguments: AsyncEngineArgs, on_pulse: Callable[[], None]) -> EngineCli
     client = EngineClient.from_engine_args(
         arguments,
         usage_context=UsageContext.OPENAI_API_SERVER,
-        stat_loggers=[Pulse],
+        stat_loggers=[Pulse, StepStatLogger],
     )
     assert isinstance(client, EngineClient)  # from_engine_args is typed AsyncLLM
     return client
