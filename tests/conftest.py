@@ -52,7 +52,8 @@ def server(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) ->
     """A real server with the built-in model, shared by all tests that leave it as it was."""
     log = tmp_path_factory.mktemp("server") / "log"
     # Few sequences at a time, so that a test can fill the engine.
-    with Server(str(demo), "--max-num-seqs", "4", log=log, slow=slow) as running:
+    arguments = ("--max-num-seqs", "4", "--scheduling-policy", "priority")
+    with Server(str(demo), *arguments, log=log, slow=slow) as running:
         running.wait_until_ready()
         yield running
 

@@ -62,7 +62,10 @@ class Generation:
         state_of: Callable[[str], RequestState | None],
         turn: Turn,
     ) -> None:
-        """`abort` gets the id vLLM gave the request, None if it has not told."""
+        """`abort` gets the id vLLM gave the request, None if it has not told.
+
+        `state_of` finds by that id what vLLM knows of the request; `turn` is shared by all of them.
+        """
         self._admit = admit
         self._abort = abort
         self._state_of = state_of

@@ -70,9 +70,12 @@ class Pump:
         try:
             return await self._turn
         except asyncio.CancelledError:
-            if self._turn.cancelled() or self._turn.exception() is not None:
+            ended = (
+                not self._turn.cancelled() and not self._turn.exception() and self._turn.result()
+            )
+            if not ended:
                 raise
-            return self._turn.result()  # all was written before whoever cancels came
+            return True  # all was written before whoever cancels came
 
     def _on_output(self) -> None:
         """Run the generator for as long as it has something to say and there is room for it."""

@@ -103,6 +103,12 @@ class Engine:
     def step(self, *tokens: int, reason: FinishReason | None = None) -> None:
         self.processor.process_outputs([EngineCoreOutput("id", list(tokens), finish_reason=reason)])
 
+    async def feed(self, tokens: list[int]) -> None:
+        """Each token in a step, and each step in a turn, of its own."""
+        for token in tokens:
+            self.step(token)
+            await turn()
+
     def ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return ids
@@ -117,6 +123,13 @@ async def turn() -> None:
     """Let what is due at the end of this turn of the loop happen."""
     await asyncio.sleep(0)
     await asyncio.sleep(0)
+
+
+async def begin(pump: Pump, wire: Wire) -> asyncio.Task[None]:
+    """Run the pump until it waits for the engine."""
+    running = asyncio.ensure_future(pump.run(wire))
+    await turn()
+    return running
 
 
 @pytest.fixture
@@ -135,9 +148,8 @@ def test_all_text_arrives_and_all_tokens_are_counted(
 ) -> None:
     async def scenario() -> None:
         wire, pump = Wire(), await engine.open()
-        running = asyncio.ensure_future(pump.run(wire))
+        running = await begin(pump, wire)
         ids = engine.ids(TEXT * 3)
-        await turn()
         for number, start in enumerate(range(0, len(ids), tokens_at_once)):
             last = start + tokens_at_once >= len(ids)
             reason = FinishReason.LENGTH if last else None
@@ -171,12 +183,9 @@ def test_what_has_more_in_it_than_text_is_made_by_vllm(demo: Path) -> None:
     async def scenario() -> None:
         await engine.generation.admit()
         wire, pump = Wire(), Pump(counted(), engine.generation)
-        running = asyncio.ensure_future(pump.run(wire))
+        running = await begin(pump, wire)
         ids = engine.ids(TEXT)
-        await turn()
-        for token in ids:
-            engine.step(token)
-            await turn()
+        await engine.feed(ids)
         engine.step(reason=FinishReason.STOP)
         await running
         assert wire.text() == TEXT
@@ -189,11 +198,8 @@ def test_a_parser_in_the_way_sees_every_output(engine: Engine) -> None:
     async def scenario() -> None:
         engine.generation.passes_text = lambda: engine.times_read > 20
         wire, pump = Wire(), await engine.open()
-        running = asyncio.ensure_future(pump.run(wire))
-        await turn()
-        for token in engine.ids(TEXT * 4):
-            engine.step(token)
-            await turn()
+        running = await begin(pump, wire)
+        await engine.feed(engine.ids(TEXT * 4))
         engine.step(reason=FinishReason.STOP)
         await running
         assert wire.text() == TEXT * 4
@@ -207,12 +213,9 @@ def test_frames_of_which_nobody_says_that_text_passes_are_all_vllms(engine: Engi
 
     async def scenario() -> None:
         wire, pump = Wire(), await engine.open()
-        running = asyncio.ensure_future(pump.run(wire))
+        running = await begin(pump, wire)
         ids = engine.ids(TEXT)
-        await turn()
-        for token in ids:
-            engine.step(token)
-            await turn()
+        await engine.feed(ids)
         engine.step(reason=FinishReason.STOP)
         await running
         assert engine.times_read == len(ids) + 1
@@ -233,12 +236,9 @@ def test_frames_with_tokens_in_them_are_vllms_also_where_tokens_repeat(demo: Pat
     async def scenario() -> None:
         await engine.generation.admit()
         wire, pump = Wire(), Pump(with_tokens(), engine.generation)
-        running = asyncio.ensure_future(pump.run(wire))
+        running = await begin(pump, wire)
         ids = engine.ids("a, b, c, d, e, f, g")
-        await turn()
-        for token in ids:
-            engine.step(token)
-            await turn()
+        await engine.feed(ids)
         engine.step(reason=FinishReason.LENGTH)
         await running
         assert [token for frame in wire.frames() for token in frame["ids"]] == ids
@@ -298,11 +298,8 @@ def test_a_stop_string_is_held_back_and_not_sent(demo: Path) -> None:
 
     async def scenario() -> None:
         wire, pump = Wire(), await engine.open()
-        running = asyncio.ensure_future(pump.run(wire))
-        await turn()
-        for token in engine.ids(TEXT):
-            engine.step(token)
-            await turn()
+        running = await begin(pump, wire)
+        await engine.feed(engine.ids(TEXT))
         await running
         assert wire.text() == TEXT[: TEXT.index("and then")]
         assert wire.frames()[-1]["reason"] == "stop"
@@ -316,12 +313,9 @@ def test_a_slow_reader_gets_everything_and_nothing_is_written_while_it_is_slow(
 ) -> None:
     async def scenario() -> None:
         wire, pump = Wire(room=6), await engine.open()
-        running = asyncio.ensure_future(pump.run(wire))
-        await turn()
+        running = await begin(pump, wire)
         *ids, last = engine.ids(TEXT * 5)
-        for token in ids:
-            engine.step(token)
-            await turn()
+        await engine.feed(ids)
         if ends:
             engine.step(last, reason=FinishReason.LENGTH)
             await turn()
@@ -342,11 +336,8 @@ def test_a_slow_reader_gets_everything_and_nothing_is_written_while_it_is_slow(
 def test_an_engine_that_fails_ends_the_stream_with_its_error(engine: Engine, read: int) -> None:
     async def scenario() -> None:
         wire, pump = Wire(), await engine.open()
-        running = asyncio.ensure_future(pump.run(wire))
-        await turn()
-        for token in engine.ids(TEXT)[:read]:
-            engine.step(token)
-            await turn()
+        running = await begin(pump, wire)
+        await engine.feed(engine.ids(TEXT)[:read])
         engine.processor.propagate_error(GenerationFailedError("It broke."))
         with pytest.raises(EndedEarlyError):
             await running
@@ -357,12 +348,35 @@ def test_an_engine_that_fails_ends_the_stream_with_its_error(engine: Engine, rea
     run(scenario)
 
 
+def test_a_client_that_leaves_in_the_moment_its_wire_is_full_has_left(engine: Engine) -> None:
+    async def scenario() -> None:
+        wire, pump = Wire(room=1), await engine.open()
+        running = await begin(pump, wire)
+        engine.step(*engine.ids("full"))
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(running, 5)
+
+    run(scenario)
+
+
+def test_an_answer_that_is_whole_when_its_time_is_over_stays_whole(engine: Engine) -> None:
+    async def scenario() -> None:
+        wire, pump = Wire(), await engine.open()
+        running = await begin(pump, wire)
+        engine.step(*engine.ids("done"), reason=FinishReason.LENGTH)
+        running.cancel()
+        await running
+        assert wire.text() == "done"
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("read", [0, 1, 10])
 def test_a_client_that_leaves_is_not_generated_for(engine: Engine, read: int) -> None:
     async def scenario() -> None:
         wire, pump = Wire(), await engine.open()
-        running = asyncio.ensure_future(pump.run(wire))
-        await turn()
+        running = await begin(pump, wire)
         for token in engine.ids(TEXT)[:read]:
             engine.step(token)
         running.cancel()
