@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import minilm as minilm_model
+from tests.support import wait
 from tests.support.media_origin import Authority
 from tests.support.server import Server
 
@@ -28,6 +29,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=1.0,
         help="Stretches every time limit: for machines slower than two ordinary cores.",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    wait.slow_factor = config.getoption("--slow-factor")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

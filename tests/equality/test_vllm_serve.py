@@ -103,7 +103,7 @@ TEXTS: dict[str, dict[str, Any]] = {
 def vllm(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
     log = tmp_path_factory.mktemp("vllm") / "log"
     arguments = (*ARGUMENTS, "--max-num-seqs", "4")
-    with VllmServer(demo, *arguments, log=log, slow=slow) as running:
+    with VllmServer(demo, *arguments, log=log) as running:
         running.wait_until_ready()
         yield running
 

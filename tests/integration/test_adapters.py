@@ -94,17 +94,17 @@ def load(server: Server, name: str, path: str, **fields: Any) -> httpx.Response:
 
 
 def until_served(server: Server, name: str, slow: float) -> None:
-    wait_until(lambda: name in names(server), within_s=10 * slow, what=f"{name} is served")
+    wait_until(lambda: name in names(server), within_s=10, what=f"{name} is served")
 
 
 def until_gone(server: Server, name: str, slow: float) -> None:
-    wait_until(lambda: name not in names(server), within_s=10 * slow, what=f"{name} is gone")
+    wait_until(lambda: name not in names(server), within_s=10, what=f"{name} is gone")
 
 
 def until_in_engine(server: Server, count: int, slow: float) -> None:
     wait_until(
         lambda: metric(server, "unigate_adapters_in_engine") == count,
-        within_s=15 * slow,
+        within_s=15,
         what=f"the engine has {count} adapters",
     )
 
@@ -113,7 +113,7 @@ def until_nothing_lingers(server: Server, slow: float) -> None:
     """Wait for the engine to be rid of what tests before have unloaded."""
     wait_until(
         lambda: metric(server, "unigate_adapters_in_engine") <= metric(server, "unigate_adapters"),
-        within_s=15 * slow,
+        within_s=15,
         what="the engine has no more adapters than are served",
     )
 
@@ -214,9 +214,7 @@ def test_what_runs_on_a_changed_or_removed_adapter_ends_on_its_old_weights(
     first = Reader(server, tmp_path / "1", model="mine", max_tokens=400, temperature=0)
     first.wait_until_begun()
     write_adapter(mine, seed=6)
-    wait_until(
-        lambda: "adapter=mine replaced=True" in server.log, within_s=10 * slow, what="replaced"
-    )
+    wait_until(lambda: "adapter=mine replaced=True" in server.log, within_s=10, what="replaced")
     second = Reader(server, tmp_path / "2", model="mine", max_tokens=400, temperature=0)
     second.wait_until_begun()
     sixth = tokens_of(server, "mine")
@@ -257,7 +255,7 @@ def test_the_engine_keeps_an_unloaded_adapter_until_its_last_request_is_over(
     assert reader.events()[-1] == DONE
     wait_until(
         lambda: server.get(f"/v1/responses/{kept['id']}").json()["status"] != "in_progress",
-        within_s=30 * slow,
+        within_s=30,
         what="the response in the background has ended",
     )
     assert server.get(f"/v1/responses/{kept['id']}").json()["status"] == "incomplete"

@@ -18,33 +18,39 @@ from tests.support.server import UNIGATE, Server, clean_environment
 from tests.support.wait import wait_until
 
 
-def test_live_answers_within_a_second_and_all_the_while_the_model_loads(
+def test_live_answers_within_a_second(demo: Path, tmp_path: Path, slow: float) -> None:
+    def once(attempt: int) -> float:
+        with Server(str(demo), log=tmp_path / f"log{attempt}", slow=slow) as server:
+            assert server.get("/v1/health/live", timeout=30).status_code == 200
+            return time.monotonic() - server.started_s
+
+    # Whatever else the machine does only adds to it, so the shortest of some tells.
+    assert any(once(attempt) <= 1.0 * slow for attempt in range(5))
+
+
+def test_live_answers_all_the_while_the_model_loads(
     demo: Path, tmp_path: Path, slow: float
 ) -> None:
-    with Server(str(demo), log=tmp_path / "log", slow=slow) as server:
-        url_s = None
-        longest_s = 0.0
+    def once(attempt: int) -> float:
         states: list[str] = []
-        while "READY" not in states:
-            asked_s = time.monotonic()
-            if url_s is None:
-                server.port  # noqa: B018  # waits until it listens
-            response = server.get("/v1/health/live", timeout=10)
-            answered_s = time.monotonic()
-            assert response.status_code == 200
-            if url_s is None:
-                url_s = answered_s - server.started_s
-            else:
-                longest_s = max(longest_s, answered_s - asked_s)
-            state = response.json()["state"]
-            if state not in states:
-                states.append(state)
-            assert answered_s - server.started_s < 120 * slow
-            time.sleep(0.01)
-    assert url_s is not None
-    assert url_s <= 1.0 * slow
-    assert longest_s <= 0.5 * slow
-    assert states == sorted(states, key=[state.name for state in EngineState].index)
+        longest_s = 0.0
+        with Server(str(demo), log=tmp_path / f"log{attempt}", slow=slow) as server:
+            deadline_s = time.monotonic() + 120 * slow
+            while "READY" not in states:
+                asked_s = time.monotonic()
+                assert asked_s < deadline_s
+                response = server.get("/v1/health/live", timeout=30)
+                assert response.status_code == 200
+                state = response.json()["state"]
+                if states:  # the first may wait for the port
+                    longest_s = max(longest_s, time.monotonic() - asked_s)
+                if state not in states:
+                    states.append(state)
+                time.sleep(0.01)
+        assert states == sorted(states, key=[state.name for state in EngineState].index)
+        return longest_s
+
+    assert any(once(attempt) <= 0.5 * slow for attempt in range(3))
 
 
 def test_nothing_is_answered_before_ready(demo: Path, tmp_path: Path, slow: float) -> None:
@@ -206,9 +212,7 @@ def test_a_start_that_takes_too_long(demo: Path, tmp_path: Path) -> None:
 
 def test_an_engine_that_is_killed_while_it_loads(demo: Path, tmp_path: Path, slow: float) -> None:
     with Server(str(demo), log=tmp_path / "log", slow=slow) as server:
-        wait_until(
-            lambda: "EngineCore pid" in server.log, within_s=60 * slow, what="the core has started"
-        )
+        wait_until(lambda: "EngineCore pid" in server.log, within_s=60, what="the core has started")
         server.engine_core().kill()
         assert server.wait_for_exit(within_s=20) == 5
         server.assert_nothing_is_left()

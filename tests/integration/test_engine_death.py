@@ -25,7 +25,7 @@ def freeze_amid(server: Server, before: float) -> psutil.Process:
     core = server.engine_core()
     wait_until(
         lambda: prompt_tokens(server) > before and engine_load(server)["waiting"] > 0,
-        within_s=20 * server.slow,
+        within_s=20,
         what="the engine is at it",
     )
     core.suspend()
@@ -34,9 +34,7 @@ def freeze_amid(server: Server, before: float) -> psutil.Process:
 
 def kill_under(server: Server, core: psutil.Process, clients: int) -> None:
     """Kill the engine core while that many wait for their answers; the server ends properly."""
-    wait_until(
-        lambda: in_flight(server) == clients, within_s=10 * server.slow, what="all of them wait"
-    )
+    wait_until(lambda: in_flight(server) == clients, within_s=10, what="all of them wait")
     core.kill()
     assert server.wait_for_exit(within_s=8) == 6
     assert "ENGINE_DIED" in server.cause

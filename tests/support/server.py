@@ -105,7 +105,7 @@ class Server:
         """The port it listens on, once it does."""
         wait_until(
             lambda: _PORT.search(self.log) or self.process.poll() is not None,
-            within_s=10 * self.slow,
+            within_s=10,
             what="the server says where it listens",
         )
         found = _PORT.search(self.log)
@@ -138,9 +138,7 @@ class Server:
             )
             return self.state() in names
 
-        return wait_until(
-            reached, within_s=within_s * self.slow, what=f"state {' or '.join(names)}"
-        )
+        return wait_until(reached, within_s=within_s, what=f"state {' or '.join(names)}")
 
     def wait_until_ready(self) -> None:
         self.wait_for_state("READY")
@@ -193,7 +191,7 @@ class Server:
         """No child runs on and the port is free, moments after the end."""
         wait_until(
             lambda: not self.leftovers(),
-            within_s=5 * self.slow,
+            within_s=5,
             what=f"children are gone ({[p.pid for p in self.leftovers()]} are left)",
         )
         port = self.port

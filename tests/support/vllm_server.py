@@ -18,8 +18,7 @@ from tests.support.wait import wait_until
 class VllmServer:
     """vLLM's own server in a session of its own; started at once, ended with all its children."""
 
-    def __init__(self, model: Path, *arguments: str, log: Path, slow: float) -> None:
-        self._slow = slow
+    def __init__(self, model: Path, *arguments: str, log: Path) -> None:
         with contextlib.closing(socket.socket()) as probe:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
@@ -46,7 +45,7 @@ class VllmServer:
         self._process.wait()
 
     def wait_until_ready(self) -> None:
-        wait_until(self._answers, within_s=START_S * self._slow, what="vllm serve is ready")
+        wait_until(self._answers, within_s=START_S, what="vllm serve is ready")
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, f"vllm serve ended with {self._process.returncode}"
