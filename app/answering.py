@@ -77,7 +77,7 @@ class Answering(Response):
             return
         _ = self._engine.serving  # raises when the state has changed meanwhile
         with self._engine.inflight.track():
-            await _unless_gone(receive, self._respond(body, scope, send))
+            await _unless_gone(scope, self._respond(body, scope, send))
 
     async def _respond(self, body: Any, scope: Scope, send: Send) -> None:
         within = _Deadline(self._engine.request_timeout_s)
@@ -143,24 +143,20 @@ def _require_json(scope: Scope) -> None:
     raise UnsupportedMediaTypeError("Send the body as 'Content-Type: application/json'.")
 
 
-async def _unless_gone(receive: Receive, work: Awaitable[None]) -> None:
+async def _unless_gone(scope: Scope, work: Awaitable[None]) -> None:
     """Await `work`, and cancel it when the client disconnects: in a queue, in prefill, anywhere."""
     task = asyncio.current_task()
     assert task is not None
+    wire = wire_of(scope)
     left = False
 
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    def leave(watcher: asyncio.Task[None]) -> None:
+    def leave() -> None:
         nonlocal left
-        if not watcher.cancelled():
-            left = True
-            task.cancel()
+        left = True
+        task.cancel()
 
-    watcher = asyncio.ensure_future(watch())
-    watcher.add_done_callback(leave)
+    if not wire.watch(leave):
+        leave()
     try:
         await work
     except (asyncio.CancelledError, EngineError):
@@ -168,7 +164,6 @@ async def _unless_gone(receive: Receive, work: Awaitable[None]) -> None:
         if not left:
             raise
     finally:
-        watcher.remove_done_callback(leave)
-        watcher.cancel()
+        wire.unwatch()
         if left:
             task.uncancel()

@@ -3,11 +3,13 @@
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 
 from app.about import About
 from app.errors import on_engine_error, on_http_error
 from app.health import Health
 from app.middleware import stack
+from app.middleware.direct_routes import DirectRoutes
 from app.openapi import Document
 from app.parameters import on_bad_parameter
 from app.routes import GUARDED, PUBLIC
@@ -32,5 +34,6 @@ def create_app(engine: Engine, health: Health, about: About, largest_body_bytes:
     app.state.about = about
     for router in (*PUBLIC, *GUARDED):
         app.include_router(router)
+    app.user_middleware.append(Middleware(DirectRoutes, engine, app.routes))
     app.state.document = Document(app.routes)
     return app

@@ -1,5 +1,6 @@
 """uvicorn, with its life in our hands: we bind the socket, and signals are not its business."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.wire import offer_wire
+from app.wire import Wire, lend_wire
 
 
 class PortUnusableError(Exception):
@@ -40,9 +41,19 @@ def bind(host: str, port: int) -> socket.socket:
 class _Protocol(HttpToolsProtocol):
     """uvicorn's, which lets the answering of a request have its connection."""
 
+    _wire: Wire
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._wire = Wire(transport, self.flow)
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        offer_wire(self.scope, self.transport, self.flow)
+        lend_wire(self.scope, self._wire)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._wire.lose()
 
 
 class Server(uvicorn.Server):
@@ -58,6 +69,7 @@ class Server(uvicorn.Server):
                 lifespan="off",
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=2,
             )

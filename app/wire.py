@@ -1,9 +1,10 @@
-"""The connection of one answer, written to directly: an ASGI message for each token costs too much.
+"""The connection of a request, used directly: an ASGI message for each token costs too much.
 
 uvicorn's own `send` begins and ends the answer; in between, pieces are framed as it frames them.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import Scope
@@ -13,14 +14,33 @@ _EXTENSION = "unigate.wire"
 
 
 class Wire:
-    """The body of an answer in chunks, between its first and its last ASGI message."""
+    """One connection, lent to one request after the other."""
 
     written = 0
-    """How many frames there were."""
+    """How many frames the answer has so far."""
+
+    _on_lost: Callable[[], None] | None = None
 
     def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
         self._transport = transport
         self._flow = flow
+
+    def watch(self, on_lost: Callable[[], None]) -> bool:
+        """Call `on_lost` when the client leaves; False if it has left already."""
+        self.written = 0
+        self._on_lost = on_lost
+        # Whoever is not read from is not seen to leave.
+        self._flow.resume_reading()
+        return not self._transport.is_closing()
+
+    def unwatch(self) -> None:
+        """Nobody wants to know any more."""
+        self._on_lost = None
+
+    def lose(self) -> None:
+        """The client has left."""
+        if self._on_lost is not None:
+            self._on_lost()
 
     def write(self, *frames: bytes) -> bool:
         """Send frames in one chunk; whether there is room for more."""
@@ -35,11 +55,12 @@ class Wire:
         await self._flow.drain()
 
 
-def offer_wire(scope: Any, transport: Any, flow: FlowControl) -> None:
+def lend_wire(scope: Any, wire: Wire) -> None:
     """Let whoever answers this request have the connection."""
-    scope["extensions"] = {_EXTENSION: (transport, flow)}
+    scope["extensions"] = {_EXTENSION: wire}
 
 
 def wire_of(scope: Scope) -> Wire:
     """The connection of this request."""
-    return Wire(*scope["extensions"][_EXTENSION])
+    wire: Wire = scope["extensions"][_EXTENSION]
+    return wire

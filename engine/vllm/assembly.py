@@ -18,6 +18,7 @@ from engine.vllm.client import EngineClient
 from engine.vllm.exchange import answer, parse_object
 from engine.vllm.media import intake_of
 from engine.vllm.renderer import Renderer
+from engine.vllm.short_prompts import ShortPrompts
 from engine.vllm.tool_calls import put_right
 from engine.vllm.unknown_fields import UnknownFields
 
@@ -72,7 +73,7 @@ class Assembly:
         }
         renderer = Renderer(
             model_config=client.model_config,
-            renderer=client.renderer,
+            renderer=ShortPrompts(client.renderer, options["chat_template"]),  # type: ignore[arg-type]  # stands in for it
             trust_request_mm_kwargs=args.trust_request_mm_kwargs,
             log_error_stack=args.log_error_stack,
             **options,
