@@ -75,6 +75,7 @@ class Answering(Response):
         body = await self._read(scope, receive)
         if body is None:
             return
+        await self._engine.turnstile.enter()
         _ = self._engine.serving  # raises when the state has changed meanwhile
         with self._engine.inflight.track():
             await _unless_gone(scope, self._respond(body, scope, send))

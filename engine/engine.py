@@ -25,6 +25,7 @@ from engine.errors import (
 from engine.guard import Failure, Guard, first_line
 from engine.inflight import Inflight
 from engine.state import EngineState, StateMachine
+from engine.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from engine.observer import Observer
@@ -42,6 +43,8 @@ _CUT_OFF = "This server is shutting down, and the answer did not finish in time.
 _DEAD = "The engine has ended; this server is restarting."
 # How long an answer that is being ended may take to reach its client.
 _LAST_WORDS_S = 3.0
+# Requests that are taken on in one turn of the event loop, at a millisecond or so each.
+_PER_TURN = 4
 
 
 class Engine:
@@ -60,6 +63,7 @@ class Engine:
         self._guard: Guard | None = None
         self._scratch = tempfile.TemporaryDirectory(prefix="unigate-", ignore_cleanup_errors=True)
         self.inflight = Inflight()
+        self.turnstile = Turnstile(_PER_TURN)
 
     @property
     def states(self) -> StateMachine:

@@ -24,6 +24,8 @@ def prepare(scratch: str, log_level: str) -> None:
     os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "0"
     # Not a default: another one would load whatever a client names, from wherever it is.
     os.environ["VLLM_MEDIA_CONNECTOR"] = MEDIA_CONNECTOR
+    # One turn of the loop for 128 outputs would keep a probe waiting for longer than 10 ms.
+    _default("VLLM_V1_OUTPUT_PROC_CHUNK_SIZE", "32")
     # Requests are held to `engine.limits`. vLLM's own limits are lower, are read when it is
     # imported, and tell clients to set its variables.
     for name in ("VLLM_MAX_COMPLETION_PROMPTS", "VLLM_MAX_STOP_STRINGS"):

@@ -30,6 +30,7 @@ def reaches_the_router(app: FastAPI, method: str, path: str) -> bool:
         assert message.get("status", 503) == 503
 
     scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "headers": []}
+
     async def ask() -> None:
         engine = Engine(StateMachine(lambda *_: None), EngineMetrics())
         await DirectRoutes(router, engine, app.routes)(scope, receive, send)

@@ -1,0 +1,43 @@
+"""Lets in so many at a time that the event loop gets to other things in between.
+
+Requests that arrive together would all be read, rendered and admitted in one turn of the loop, and
+a probe or the next token of everybody else would wait for all of them.
+"""
+
+import asyncio
+from collections import deque
+
+
+class Turnstile:
+    """First come, first served; whoever comes while there is room does not wait."""
+
+    def __init__(self, per_turn: int) -> None:
+        """`per_turn` is how many get in before the loop looks for what else there is to do."""
+        self._per_turn = per_turn
+        self._left = per_turn
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._is_turning = False
+
+    async def enter(self) -> None:
+        """Return when it is one's turn."""
+        loop = asyncio.get_running_loop()
+        if not self._is_turning:
+            self._is_turning = True
+            loop.call_soon(self._turn, loop)
+        if self._left:
+            self._left -= 1
+            return
+        mine = loop.create_future()
+        self._waiting.append(mine)
+        await mine
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._left = self._per_turn
+        while self._waiting and self._left:
+            first = self._waiting.popleft()
+            if not first.done():  # who waited may have left
+                first.set_result(None)
+                self._left -= 1
+        self._is_turning = self._left < self._per_turn
+        if self._is_turning:
+            loop.call_soon(self._turn, loop)

@@ -1,0 +1,67 @@
+"""However many come at once, the loop gets to other things in between."""
+
+import asyncio
+
+from engine.turnstile import Turnstile
+
+
+async def crowd(turnstile: Turnstile, count: int, entered: list[int]) -> list[asyncio.Task[None]]:
+    async def one(number: int) -> None:
+        await turnstile.enter()
+        entered.append(number)
+
+    return [asyncio.ensure_future(one(number)) for number in range(count)]
+
+
+def test_so_many_get_in_per_turn_in_the_order_they_came() -> None:
+    async def scene() -> None:
+        entered: list[int] = []
+        tasks = await crowd(Turnstile(3), 20, entered)
+        before = 0
+        while not all(task.done() for task in tasks):
+            await asyncio.sleep(0)
+            assert len(entered) - before <= 3
+            before = len(entered)
+        assert entered == list(range(20))
+
+    asyncio.run(scene())
+
+
+def test_nobody_waits_where_there_is_room() -> None:
+    async def scene() -> None:
+        turnstile = Turnstile(3)
+        for _ in range(5):
+            for _ in range(3):
+                coroutine = turnstile.enter()
+                try:
+                    coroutine.send(None)
+                except StopIteration:
+                    continue
+                raise AssertionError("it waits")
+            await asyncio.sleep(0)
+
+    asyncio.run(scene())
+
+
+def test_who_leaves_the_queue_takes_nobodys_place() -> None:
+    async def scene() -> None:
+        entered: list[int] = []
+        tasks = await crowd(Turnstile(2), 12, entered)
+        await asyncio.sleep(0)
+        for number in (2, 3, 5, 11):
+            tasks[number].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert entered == [0, 1, 4, 6, 7, 8, 9, 10]
+
+    asyncio.run(scene())
+
+
+def test_it_rests_when_nobody_comes() -> None:
+    async def scene() -> None:
+        turnstile = Turnstile(2)
+        await turnstile.enter()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # nothing is due
+
+    asyncio.run(scene())
