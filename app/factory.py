@@ -13,14 +13,15 @@ from app.middleware.direct_routes import DirectRoutes
 from app.openapi import Document
 from app.parameters import on_bad_parameter
 from app.routes import GUARDED, PUBLIC
+from app.settings import Settings
 from engine import Engine, EngineError
 
 
-def create_app(engine: Engine, health: Health, about: About, largest_body_bytes: int) -> FastAPI:
+def create_app(engine: Engine, health: Health, about: About, settings: Settings) -> FastAPI:
     """The ASGI application in front of `engine`."""
     app = FastAPI(
         title="unigate",
-        middleware=stack(largest_body_bytes),
+        middleware=stack(settings),
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers={

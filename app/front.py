@@ -10,18 +10,53 @@ from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.dialect import OPENAI, Failure
 from app.health import Health, Report
+
+_NO_PROBE = Report(
+    404,
+    OPENAI.write(
+        Failure(
+            message="This port answers GET /v1/health/live, /ready and /startup.",
+            status=404,
+            type="invalid_request_error",
+            code="route_not_found",
+        ),
+        "",
+    ),
+    {"content-type": "application/json"},
+)
+
+
+class Probes:
+    """Answers probes and nothing else."""
+
+    def __init__(self, health: Health) -> None:
+        self._reports: Mapping[str, Callable[[], Report]] = {
+            "/v1/health/live": health.live,
+            "/v1/health/ready": health.ready,
+            "/v1/health/startup": health.startup,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer whatever it is; what is no probe is not here."""
+        del receive
+        if not await self.answer(scope, send):
+            await _send(_NO_PROBE, send)
+
+    async def answer(self, scope: Scope, send: Send) -> bool:
+        """Answer a probe; whether it was one."""
+        report = self._reports.get(scope["path"]) if scope["method"] == "GET" else None
+        if report is not None:
+            await _send(report(), send)
+        return report is not None
 
 
 class Front:
     """Passes requests on to the application, from when there is one; until then they wait."""
 
-    def __init__(self, health: Health) -> None:
-        self._probes: Mapping[str, Callable[[], Report]] = {
-            "/v1/health/live": health.live,
-            "/v1/health/ready": health.ready,
-            "/v1/health/startup": health.startup,
-        }
+    def __init__(self, probes: Probes) -> None:
+        self._probes = probes
         self._app: ASGIApp | None = None
         self._opened = asyncio.Event()
 
@@ -33,9 +68,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a probe, or wait for the one that answers."""
         if self._app is None:
-            probe = self._probes.get(scope["path"])
-            if probe is not None and scope["method"] == "GET":
-                await _send(probe(), send)
+            if await self._probes.answer(scope, send):
                 return
             await self._opened.wait()
         assert self._app is not None  # it is open

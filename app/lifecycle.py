@@ -5,7 +5,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -17,15 +16,16 @@ from starlette.types import ASGIApp
 from app.about import About
 from app.compose import Choice, choose, prepare
 from app.credentials import watch_credentials
+from app.doors import Doors, DoorUnusableError
 from app.exit_codes import ExitCode, code_of
 from app.file_limit import raise_file_limit
-from app.front import Front
+from app.front import Front, Probes
 from app.health import Health
 from app.middleware.request_id import RequestId
 from app.observability.loop_lag import watch_loop_lag
 from app.observability.metrics import EngineMetrics, observe_loop_lag, observe_state
 from app.plan import Plan
-from app.server import PortUnusableError, Server, bind
+from app.settings import Settings
 from app.termination import report
 from engine import (
     Engine,
@@ -65,13 +65,13 @@ def run(plan: Plan) -> NoReturn:
     gc.enable()  # off since app.start
     raise_file_limit()
     try:
-        listener = bind(plan.host, plan.port)
-    except PortUnusableError as error:
+        doors = Doors(plan.host, plan.port, plan.resolved.settings)
+    except DoorUnusableError as error:
         report(ExitCode.PORT_UNUSABLE, str(error), plan.resolved.settings.termination_log)
         leave(ExitCode.PORT_UNUSABLE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         # Not by returning: a thread that hangs would be waited for.
-        leave(runner.run(_live(plan, listener)).code)
+        leave(runner.run(_live(plan, doors)).code)
 
 
 def leave(code: ExitCode) -> NoReturn:
@@ -81,28 +81,28 @@ def leave(code: ExitCode) -> NoReturn:
     os._exit(code)
 
 
-async def _live(plan: Plan, listener: socket.socket) -> Ending:
+async def _live(plan: Plan, doors: Doors) -> Ending:
     adopt_orphans()
     engine = Engine(
         StateMachine(_on_state), EngineMetrics(), log_level=plan.resolved.settings.log_level
     )
     progress, about = Progress(), About()
     health = Health(engine.states, engine.inflight, progress)
-    front = Front(health)
-    server = Server(RequestId(front))
+    probes = Probes(health)
+    front = Front(probes)
     stop = StopSignals()
-    serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(sockets=[listener]))
+    serving = asyncio.ensure_future(doors.serve(RequestId(front), RequestId(probes)))
     working = asyncio.ensure_future(_work(plan, engine, progress, about))
     watching = [
         asyncio.ensure_future(watch_credentials(plan)),
         asyncio.ensure_future(watch_loop_lag(observe_loop_lag)),
+        asyncio.ensure_future(doors.watch()),
     ]
     stopping = asyncio.ensure_future(stop.first.wait())
     ends: set[asyncio.Future[Any]] = {serving, working, stopping}
-    host, port = listener.getsockname()[:2]
-    log.info("http.listening", extra={"host": host, "port": port})
-    largest = plan.resolved.settings.max_body_size
-    front.open(await asyncio.to_thread(_import_app, engine, health, about, largest))
+    doors.tell()
+    settings = plan.resolved.settings
+    front.open(await asyncio.to_thread(_import_app, engine, health, about, settings))
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if working.done():
         ending = await _fail(plan, engine, working.result())
@@ -113,15 +113,15 @@ async def _live(plan: Plan, listener: socket.socket) -> Ending:
         ending = await _fail(plan, engine, Ending(ExitCode.PORT_UNUSABLE, reason))
     for watch in watching:
         watch.cancel()
-    server.should_exit = True
+    doors.close()
     await asyncio.wait({serving})
     return ending
 
 
-def _import_app(engine: Engine, health: Health, about: About, largest_body_bytes: int) -> ASGIApp:
+def _import_app(engine: Engine, health: Health, about: About, settings: Settings) -> ASGIApp:
     from app.factory import create_app  # noqa: PLC0415  # `app.front` says why
 
-    return create_app(engine, health, about, largest_body_bytes)
+    return create_app(engine, health, about, settings)
 
 
 async def _work(plan: Plan, engine: Engine, progress: Progress, about: About) -> Ending:

@@ -5,14 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator
 
-from app.setting import setting
-
-
-def _by_commas(value: object) -> object:
-    """A variable's text as a list; empty words are left out."""
-    if not isinstance(value, str):
-        return value
-    return tuple(word.strip() for word in value.split(",") if word.strip())
+from app.setting import by_commas, setting
 
 
 class MediaSettings(BaseModel):
@@ -26,7 +19,7 @@ class MediaSettings(BaseModel):
         description="Fetch images, audio and video that requests name by URL; `data:` URLs are "
         "always taken.",
     )  # fmt: skip
-    media_hosts: Annotated[tuple[str, ...], BeforeValidator(_by_commas)] = setting(
+    media_hosts: Annotated[tuple[str, ...], BeforeValidator(by_commas)] = setting(
         (), "UNIGATE_MEDIA_HOSTS",
         description="The only hosts to fetch from, separated by commas; `*.example.com` is all "
         "below it. Without it, every public host.",
@@ -35,7 +28,7 @@ class MediaSettings(BaseModel):
         False, "UNIGATE_MEDIA_ALLOW_HTTP", description="Fetch `http:` URLs, too, not `https:` only."
     )
     media_private_networks: Annotated[
-        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_by_commas)
+        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(by_commas)
     ] = setting(
         (), "UNIGATE_MEDIA_PRIVATE_NETWORKS",
         description="Networks that are not public and may be fetched from, such as `10.1.0.0/16`, "

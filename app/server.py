@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -11,13 +12,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.wire import Wire, lend_wire
 
+if TYPE_CHECKING:
+    from app.tls import Tls
+
 
 class PortUnusableError(Exception):
     """The address cannot be listened on."""
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """A listening socket; `setting` is the variable that the port is from.
 
     Raises:
         PortUnusableError: the port is taken or forbidden, or the address is not this machine's.
@@ -32,7 +36,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         raise PortUnusableError(
             f"cannot listen on {host}:{port}: {error.strerror or error}; "
-            "set NIM_SERVER_PORT to a free port, or end what uses this one",
+            f"set {setting} to a free port, or end what uses this one",
         ) from None
     listener.setblocking(False)
     return listener
@@ -42,14 +46,23 @@ class _Protocol(HttpToolsProtocol):
     """uvicorn's, which lets the answering of a request have its connection."""
 
     _wire: Wire
+    _client_name: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
         self._wire = Wire(transport, self.flow)
+        encryption = transport.get_extra_info("ssl_object")
+        if encryption is not None:
+            from app.tls import client_name  # noqa: PLC0415  # takes a while where nobody needs it
+
+            self._client_name = client_name(encryption)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         lend_wire(self.scope, self._wire)
+        if self._client_name is not None:
+            # https://asgi.readthedocs.io/en/latest/specs/tls.html
+            self.scope["extensions"]["tls"] = {"client_cert_name": self._client_name}
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -59,7 +72,7 @@ class _Protocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """A uvicorn server that stops when `should_exit` is set, and never by a signal of its own."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tls: "Tls | None" = None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -72,6 +85,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=2,
+                ssl_context_factory=(lambda *_: tls.context) if tls else None,
             )
         )
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
+from app.listener_settings import ListenerSettings
 from app.media_settings import MediaSettings
 from app.nim_variables import NOT_SUPPORTED, TOLERATED
 from app.setting import setting as _setting
@@ -44,7 +46,7 @@ def _default_cache() -> Path:
     return _home() / "unigate"
 
 
-class Settings(MediaSettings):
+class Settings(ListenerSettings, MediaSettings):
     """What the process is told through its environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -185,11 +187,6 @@ class Settings(MediaSettings):
         None, "NIM_MAX_CPU_LORAS", gt=0,
         description="Adapters kept in the engine's memory, where others are read again when used; "
         "16 without it, or `NIM_MAX_GPU_LORAS` if that is more.",
-    )  # fmt: skip
-    host: str = _setting("0.0.0.0", "UNIGATE_HOST", description="Address to listen on.")  # noqa: S104
-    port: int = _setting(
-        8000, "NIM_SERVER_PORT", "NIM_HTTP_API_PORT", ge=0, le=65535,
-        description="Port to listen on; 0 takes a free one.",
     )  # fmt: skip
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = _setting(
         "INFO", "NIM_LOG_LEVEL", description="How much is logged, by the engine too."
@@ -355,10 +352,7 @@ def read(environment: Mapping[str, str] | None = None) -> Resolved:
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        faults = [
-            f"{sources.get(str(fault['loc'][0]), fault['loc'][0])}: {fault['msg']}"
-            for fault in error.errors(include_input=False)
-        ]
+        faults = [_sentence(fault, sources) for fault in error.errors(include_input=False)]
         raise BadSettingsError("; ".join(faults)) from None
     unknown, warnings = _unused(environment)
     if settings.strict_env and unknown:
@@ -370,6 +364,15 @@ def read(environment: Mapping[str, str] | None = None) -> Resolved:
         Access.from_environment(environment),
         environment.get("CUDA_VISIBLE_DEVICES"),
     )
+
+
+def _sentence(fault: ErrorDetails, sources: Mapping[str, str]) -> str:
+    """What is wrong with a variable; or with several, which the message names."""
+    message = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message
+    setting = str(fault["loc"][0])
+    return f"{sources.get(setting, setting)}: {message}"
 
 
 def _unused(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -385,6 +388,10 @@ def _unused(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
         near = difflib.get_close_matches(name, everything, n=1, cutoff=0.6)
         hint = f"; did you mean {near[0]}?" if near else ""
         unknown.append(f"{name} is not a setting of unigate{hint}")
+    if environment.get("NIM_SSL_MODE", "").upper() in ("", "DISABLED"):
+        idle = [name for name in environment if name.startswith("NIM_SSL_") and environment[name]]
+        idle = [name for name in sorted(idle) if name != "NIM_SSL_MODE"]
+        ineffective += [f"{name} has no effect without NIM_SSL_MODE" for name in idle]
     if not environment.get("NIM_PEFT_SOURCE"):
         idle = [name for name in _OF_ADAPTERS if environment.get(name)]
         ineffective += [f"{name} has no effect without NIM_PEFT_SOURCE" for name in idle]

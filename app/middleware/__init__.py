@@ -1,17 +1,30 @@
 """The middleware, outermost first, each with the reason for its place."""
 
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from app.middleware.access_log import AccessLog
 from app.middleware.body_limit import BodyLimit
 from app.middleware.bug import Bug
+from app.settings import Settings
 
 
-def stack(largest_body_bytes: int) -> list[Middleware]:
-    """The order is the list's; `largest_body_bytes` 0 is any size."""
-    limit = [Middleware(BodyLimit, largest_body_bytes)] if largest_body_bytes else []
+def stack(settings: Settings) -> list[Middleware]:
+    """The order is the list's."""
+    largest = settings.max_body_size
+    limit = [Middleware(BodyLimit, largest)] if largest else []  # 0 is any size
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_allow_origins,
+        allow_methods=settings.cors_allow_methods,
+        allow_headers=settings.cors_allow_headers,
+        expose_headers=settings.cors_expose_headers,
+        max_age=settings.cors_max_age_s,
+        allow_credentials=settings.cors_allow_credentials,
+    )
     return [
         Middleware(AccessLog),  # sees what the client sees
+        cors,  # a page may read errors too, and ask about every route
         Middleware(Bug),  # inside it, so that the log sees its answer too
         *limit,  # raises in the application, whose handlers know how to say it
     ]

@@ -46,5 +46,12 @@ class AccessLog:
                     # The client left before the answer was complete.
                     "outcome": "answered" if complete else "abandoned",
                     "ms": round((time.perf_counter() - started_s) * 1000, 1),
+                    **_client(scope),
                 },
             )
+
+
+def _client(scope: Scope) -> dict[str, str]:
+    """Who has proved who it is, by a certificate."""
+    tls = scope.get("extensions", {}).get("tls")
+    return {"client": tls["client_cert_name"]} if tls else {}

@@ -42,6 +42,28 @@ def observe_credential(is_valid: bool, expires_at_s: float) -> None:
     _CREDENTIAL_EXPIRES.set(expires_at_s)
 
 
+_CERTIFICATE_EXPIRES = Gauge(
+    "unigate_tls_certificate_expiry_timestamp_seconds",
+    "When the server's certificate ends, in seconds since 1970; 0 where nothing is encrypted.",
+)
+_TLS_FILES_VALID = Gauge(
+    "unigate_tls_files_valid",
+    "Whether key and certificates on disk are those in use: 1 they are, or nothing is encrypted; "
+    "0 new ones cannot be used, and the log says why.",
+)
+_TLS_FILES_VALID.set(1)
+
+
+def observe_certificate(expires_at_s: float) -> None:
+    """Export the end of the certificate that was loaded last."""
+    _CERTIFICATE_EXPIRES.set(expires_at_s)
+
+
+def observe_tls_files(are_valid: bool) -> None:
+    """Export what became of the files that were looked at last."""
+    _TLS_FILES_VALID.set(are_valid)
+
+
 _ADAPTERS = Gauge("unigate_adapters", "LoRA adapters that requests may name.")
 _ADAPTERS_IN_ENGINE = Gauge(
     "unigate_adapters_in_engine",

@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Message
 
-from app.front import Front
+from app.front import Front, Probes
 from app.health import Health
 from engine import StateMachine
 from engine.inflight import Inflight
@@ -18,7 +18,7 @@ APP = PlainTextResponse("the application")
 
 
 def front() -> Front:
-    return Front(Health(StateMachine(lambda *_: None), Inflight(), Progress()))
+    return Front(Probes(Health(StateMachine(lambda *_: None), Inflight(), Progress())))
 
 
 async def get(asgi: Any, path: str) -> tuple[int, bytes]:

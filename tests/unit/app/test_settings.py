@@ -101,3 +101,39 @@ def test_networks_are_separated_by_commas_and_judged() -> None:
 def test_what_configures_vllms_own_fetching_is_said_to_do_nothing() -> None:
     (warning,) = read({"VLLM_IMAGE_FETCH_TIMEOUT": "9"}).warnings
     assert "UNIGATE_MEDIA_TIMEOUT_S" in warning
+
+
+@pytest.mark.parametrize("word", ["mtls", "MTLS", "Mtls"])
+def test_encryption_is_chosen_in_any_case(word: str) -> None:
+    files = ("NIM_SSL_KEY_PATH", "NIM_SSL_CERT_PATH", "NIM_SSL_CA_CERTS_PATH")
+    settings = read({"NIM_SSL_MODE": word, **dict.fromkeys(files, "/some/file")}).settings
+    assert settings.ssl_mode == "MTLS"
+    assert str(settings.ssl_certs_path) == "/some/file"
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({"NIM_SSL_MODE": "TLS"}, "NIM_SSL_KEY_PATH and NIM_SSL_CERTS_PATH"),
+        ({"NIM_SSL_MODE": "TLS", "NIM_SSL_KEY_PATH": "k"}, "NIM_SSL_CERTS_PATH"),
+        (
+            {"NIM_SSL_MODE": "MTLS", "NIM_SSL_KEY_PATH": "k", "NIM_SSL_CERTS_PATH": "c"},
+            "NIM_SSL_CA_CERTS_PATH",
+        ),
+        ({"NIM_SSL_MODE": "on"}, "NIM_SSL_MODE"),
+        ({"UNIGATE_CORS_ALLOW_CREDENTIALS": "1"}, "NIM_CORS_ALLOW_ORIGINS"),
+        (
+            {"UNIGATE_CORS_ALLOW_CREDENTIALS": "1", "NIM_CORS_ALLOW_ORIGINS": "https://a, *"},
+            "NIM_CORS_ALLOW_ORIGINS",
+        ),
+    ],
+)
+def test_what_belongs_together_is_asked_for(environment: dict[str, str], missing: str) -> None:
+    with pytest.raises(BadSettingsError, match=missing) as caught:
+        read(environment)
+    assert "Value error" not in str(caught.value)
+
+
+def test_certificates_that_nobody_uses_are_warned_about() -> None:
+    (warning,) = read({"NIM_SSL_KEY_PATH": "/some/key"}).warnings
+    assert warning == "NIM_SSL_KEY_PATH has no effect without NIM_SSL_MODE"

@@ -1,0 +1,85 @@
+"""The settings for where and to whom the server listens; a part of `app.settings.Settings`."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, field_validator, model_validator
+
+from app.setting import by_commas, setting
+
+_Words = Annotated[tuple[str, ...], BeforeValidator(by_commas)]
+
+
+class ListenerSettings(BaseModel):
+    """Addresses, encryption, and what browsers may do."""
+
+    host: str = setting("0.0.0.0", "UNIGATE_HOST", description="Address to listen on.")  # noqa: S104
+    port: int = setting(
+        8000, "NIM_SERVER_PORT", "NIM_HTTP_API_PORT", ge=0, le=65535,
+        description="Port to listen on; 0 takes a free one.",
+    )  # fmt: skip
+    health_port: int | None = setting(
+        None, "NIM_HEALTH_PORT", ge=0, le=65535,
+        description="Another port, never encrypted, that answers probes and nothing else.",
+    )  # fmt: skip
+    ssl_mode: Literal["DISABLED", "TLS", "MTLS"] = setting(
+        "DISABLED", "NIM_SSL_MODE",
+        description="`TLS` encrypts; `MTLS` asks clients for a certificate, too.",
+    )  # fmt: skip
+    ssl_key_path: Path | None = setting(
+        None, "NIM_SSL_KEY_PATH", description="Private key of the server's certificate, PEM."
+    )
+    ssl_certs_path: Path | None = setting(
+        None, "NIM_SSL_CERTS_PATH", "NIM_SSL_CERT_PATH",
+        description="The server's certificate and those between it and its authority, PEM. Key "
+        "and certificates are read again when the files change.",
+    )  # fmt: skip
+    ssl_ca_certs_path: Path | None = setting(
+        None, "NIM_SSL_CA_CERTS_PATH",
+        description="Authorities of the clients' certificates for `MTLS`, PEM.",
+    )  # fmt: skip
+    cors_allow_origins: _Words = setting(
+        ("*",), "NIM_CORS_ALLOW_ORIGINS",
+        description="Origins whose pages may call the server from a browser, separated by commas; "
+        "`*` is any.",
+    )  # fmt: skip
+    cors_allow_methods: _Words = setting(
+        ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"), "NIM_CORS_ALLOW_METHODS",
+        description="Methods that such pages may use.",
+    )  # fmt: skip
+    cors_allow_headers: _Words = setting(
+        ("*",), "NIM_CORS_ALLOW_HEADERS",
+        description="Headers that such pages may send; OpenAI's own client sends a dozen.",
+    )  # fmt: skip
+    cors_expose_headers: _Words = setting(
+        ("x-request-id", "request-id", "retry-after"), "NIM_CORS_EXPOSE_HEADERS",
+        description="Headers of an answer that such pages may read.",
+    )  # fmt: skip
+    cors_max_age_s: int = setting(
+        600, "NIM_CORS_MAX_AGE", ge=0, description="How long browsers remember all this."
+    )
+    cors_allow_credentials: bool = setting(
+        False, "UNIGATE_CORS_ALLOW_CREDENTIALS",
+        description="Such pages may send cookies and client certificates; needs origins by name.",
+    )  # fmt: skip
+
+    @field_validator("ssl_mode", mode="before")
+    @classmethod
+    def _mode_in_any_case(cls, value: object) -> object:
+        return str(value).upper()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """A sentence names variables: none of these fields is wrong by itself."""
+        if self.ssl_mode != "DISABLED" and not (self.ssl_key_path and self.ssl_certs_path):
+            raise ValueError(
+                f"NIM_SSL_MODE {self.ssl_mode} needs NIM_SSL_KEY_PATH and NIM_SSL_CERTS_PATH"
+            )
+        if self.ssl_mode == "MTLS" and not self.ssl_ca_certs_path:
+            raise ValueError("NIM_SSL_MODE MTLS needs NIM_SSL_CA_CERTS_PATH")
+        if self.cors_allow_credentials and "*" in self.cors_allow_origins:
+            raise ValueError(
+                "UNIGATE_CORS_ALLOW_CREDENTIALS needs NIM_CORS_ALLOW_ORIGINS to name the origins; "
+                "`*` would let any page act for whoever has it open"
+            )
+        return self
