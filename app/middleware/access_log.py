@@ -2,8 +2,11 @@
 
 import logging
 import time
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.account import Account, account
 
 log = logging.getLogger("app.access")
 
@@ -11,7 +14,10 @@ _QUIET = "/v1/health/"
 
 
 class AccessLog:
-    """Method, path, status, time; never a query, a header or a body. Probes are not logged."""
+    """Who asked for what, what became of it and what it cost; never a query, a header or a body.
+
+    Probes are not logged.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -22,6 +28,8 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         started_s = time.perf_counter()
+        mine = Account()
+        account.set(mine)  # a request is a task, so nobody else sees it
         status = 0
         complete = False
 
@@ -45,13 +53,32 @@ class AccessLog:
                     "status": status,
                     # The client left before the answer was complete.
                     "outcome": "answered" if complete else "abandoned",
-                    "ms": round((time.perf_counter() - started_s) * 1000, 1),
+                    "ms": _ms(time.perf_counter() - started_s),
                     **_client(scope),
+                    **_spent(mine),
                 },
             )
 
 
-def _client(scope: Scope) -> dict[str, str]:
+def _client(scope: Scope) -> dict[str, Any]:
     """Who has proved who it is, by a certificate."""
     tls = scope.get("extensions", {}).get("tls")
     return {"client": tls["client_cert_name"]} if tls else {}
+
+
+def _spent(mine: Account) -> dict[str, Any]:
+    """What the engine did, if it did anything."""
+    spent = mine.read()
+    if not spent.prompt_tokens:
+        return {}
+    times = {"queued_ms": spent.queued_s, "ttft_ms": spent.first_token_s}
+    return {
+        "model": mine.model,
+        "prompt_tokens": spent.prompt_tokens,
+        "output_tokens": spent.output_tokens,
+        **{name: _ms(time_s) for name, time_s in times.items() if time_s is not None},
+    }
+
+
+def _ms(time_s: float) -> float:
+    return round(time_s * 1000, 1)

@@ -2,15 +2,18 @@
 
 import argparse
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from vllm import envs
 from vllm.entrypoints.launchers.cli_args import resolve_default_chat_template_kwargs
 from vllm.renderers.chat_utils import ChatTemplateConfig, load_chat_template
 
+from engine.account import account
 from engine.answer import Answer
 from engine.config import EngineConfig
+from engine.errors import ModelNotFoundError
 from engine.limits import Limits
 from engine.media.intake import Intake
 from engine.vllm.adapters import LoadedAdapters, Models
@@ -116,19 +119,33 @@ class Assembly:
             trust_request_mm_kwargs=self.args.trust_request_mm_kwargs,
         )
 
-    def read(self, route: str, body: bytes) -> dict[str, Any]:
-        """The JSON object in a body, if it asks for and brings no more than it may.
+    def read(self, route: str, body: bytes, suffixes: Iterable[str] = ("",)) -> dict[str, Any]:
+        """The JSON object in a body, if it names a model that is served, and asks for and brings
+        no more than it may.
 
-        `route` is its method and path, as in the contracts.
+        `route` is its method and path, as in the contracts; names may end in one of `suffixes`.
 
         Belongs into the task that answers the request, whose media are loaded there; raises
         `EngineError`.
         """
         request = parse_object(body)
+        self._check_model(request.get("model"), suffixes)
         self.limits.check(request)
         self.intake.admit(request)
         self.unknown.note(route, request)
         return request
+
+    def _check_model(self, named: object, suffixes: Iterable[str]) -> None:
+        """Refuse a model that is not served; vLLM would log its name, which may be anything."""
+        if not isinstance(named, str | None):
+            return  # the validation's to refuse
+        found = {named.removesuffix(suffix) for suffix in suffixes} if named else {""}
+        served = [name for name in ("", *self.served) if name in found]
+        if not served and not envs.VLLM_SKIP_MODEL_NAME_VALIDATION:
+            raise ModelNotFoundError(named or "", self.served)
+        mine = account.get(None)
+        if mine is not None:
+            mine.model = next(filter(None, served), self.base_names[0])
 
     async def answer(
         self, create: Callable[[Any], Awaitable[Any]], request: Any, prompt_field: str

@@ -14,6 +14,7 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 
 from engine.errors import EngineError
 from engine.vllm.generation import Generation, created
+from engine.vllm.metering import meter
 from engine.vllm.sampling_room import check_room
 from engine.vllm.shortcut import Turn
 from engine.vllm.statistics import StepStatLogger
@@ -32,6 +33,7 @@ class EngineClient(AsyncLLM):
         """As vLLM's."""
         self._turn = Turn()
         super().__init__(*arguments, **options)
+        meter(self.output_processor)
 
     def generate(  # type: ignore[override]  # a Generation where vLLM has an async generator
         self, prompt: Any, sampling_params: SamplingParams, request_id: str, **options: Any

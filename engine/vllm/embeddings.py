@@ -25,7 +25,7 @@ from vllm.entrypoints.pooling.utils import (
 )
 
 from engine.answer import Answer
-from engine.errors import InvalidRequestError, ModelNotFoundError
+from engine.errors import InvalidRequestError
 from engine.vllm.assembly import Assembly
 from engine.vllm.contract import WORKS, Contract
 from engine.vllm.exchange import validate
@@ -130,7 +130,7 @@ class Embeddings:
 
     async def embed(self, body: bytes) -> Answer:
         """Answer a request to /v1/embeddings; raises `EngineError`."""
-        data = self._assembly.read("POST /v1/embeddings", body)
+        data = self._assembly.read("POST /v1/embeddings", body, ("", *_SUFFIXES))
         request: EmbeddingsRequest | EmbeddingsChatRequest
         if data.get("messages") is not None:
             request = validate(EmbeddingsChatRequest, data)
@@ -154,7 +154,7 @@ class Embeddings:
             if model.removesuffix(suffix) in served:
                 request.model = model.removesuffix(suffix)
                 return request.input_type or meant
-        raise ModelNotFoundError(model, served)
+        return request.input_type
 
     def _put_prompt(self, request: EmbeddingsRequest, input_type: str | None) -> None:
         """Put what the model wants before each text."""

@@ -23,7 +23,6 @@ from engine.errors import (
     ContextLengthError,
     GenerationFailedError,
     InvalidRequestError,
-    ModelNotFoundError,
     TaskNotSupportedError,
 )
 from engine.vllm import pairs
@@ -175,7 +174,7 @@ class Scoring:
             raise TaskNotSupportedError(
                 "This route", "a reranker (a cross-encoder)", self._assembly.served[0]
             )
-        data = self._parsed("POST /v1/ranking", body)
+        data = self._assembly.read("POST /v1/ranking", body)
         compared = pairs.of_ranking(data)
         truncate = data.get("truncate") or "NONE"
         if truncate not in _TRUNCATE:
@@ -196,7 +195,7 @@ class Scoring:
 
     async def rerank(self, body: bytes) -> Answer:
         """Answer a request to /v1/rerank; raises `EngineError`."""
-        data = self._parsed("POST /v1/rerank", body)
+        data = self._assembly.read("POST /v1/rerank", body)
         compared = pairs.of_rerank(data, takes_images=self._serving.takes_images)
         top_n = data.get("top_n")
         if top_n is not None and (type(top_n) is not int or top_n < 1):
@@ -218,7 +217,7 @@ class Scoring:
 
     async def score(self, body: bytes) -> Answer:
         """Answer a request to /v1/score; raises `EngineError`."""
-        data = self._parsed("POST /v1/score", body)
+        data = self._assembly.read("POST /v1/score", body)
         compared = pairs.of_score(data, takes_images=self._serving.takes_images)
 
         def write(scores: list[float]) -> dict[str, Any]:
@@ -232,13 +231,6 @@ class Scoring:
             }
 
         return await self._ask(data, compared, write)
-
-    def _parsed(self, route: str, body: bytes) -> dict[str, Any]:
-        data = self._assembly.read(route, body)
-        model = data.get("model")
-        if model is not None and model not in self._assembly.served:
-            raise ModelNotFoundError(str(model), self._assembly.served)
-        return data
 
     async def _ask(
         self,

@@ -1,0 +1,47 @@
+"""What one HTTP request has cost the engine, whoever made the engine work for it."""
+
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """Tokens, and seconds since the engine was asked; None where it has not come that far."""
+
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    queued_s: float | None = None
+    first_token_s: float | None = None
+
+
+class Account:
+    """Adds up what generations say of themselves, also while they run and after they failed."""
+
+    def __init__(self) -> None:
+        self.model = ""
+        """What the request has named, if it is served here."""
+
+        self._meters: list[Callable[[], Spent]] = []
+
+    def add(self, meter: Callable[[], Spent]) -> None:
+        """One more generation."""
+        self._meters.append(meter)
+
+    def read(self) -> Spent:
+        """All of them together: tokens in sum, times of the one that was slowest to begin."""
+        parts = [meter() for meter in self._meters]
+        return Spent(
+            prompt_tokens=sum(part.prompt_tokens for part in parts),
+            output_tokens=sum(part.output_tokens for part in parts),
+            queued_s=_longest(part.queued_s for part in parts),
+            first_token_s=_longest(part.first_token_s for part in parts),
+        )
+
+
+def _longest(times: Iterable[float | None]) -> float | None:
+    return max((time for time in times if time is not None), default=None)
+
+
+account: ContextVar[Account] = ContextVar("account")
+"""That of the request which is being answered; not set where nobody asks."""

@@ -1,0 +1,45 @@
+"""Lets each generation tell the account of its request what it costs.
+
+vLLM counts per request for its histograms; the counters live on with whoever holds them.
+"""
+
+from typing import Any
+
+from vllm.v1.engine.output_processor import OutputProcessor, RequestState
+from vllm.v1.metrics.stats import RequestStateStats
+
+from engine.account import Spent, account
+
+
+def meter(processor: OutputProcessor) -> None:
+    """From now on, requests that are added to it are metered."""
+    add = processor.add_request
+
+    def add_and_meter(request: Any, prompt: Any, parent: Any, index: int, queue: Any) -> None:
+        add(request, prompt, parent, index, queue)
+        mine = account.get(None)
+        if mine is not None:
+            state = processor.request_states[request.request_id]
+            # Answers to one prompt share it.
+            mine.add(_Meter(state, counts_prompt=index == 0))
+
+    processor.add_request = add_and_meter  # type: ignore[method-assign,assignment]  # as AsyncLLM alone calls it
+
+
+class _Meter:
+    """Holds the counters, not the request: that has the prompt and what may be images."""
+
+    def __init__(self, state: RequestState, *, counts_prompt: bool) -> None:
+        self._prompt_tokens = state.prompt_len if counts_prompt else 0
+        self._stats: RequestStateStats | None = state.stats
+
+    def __call__(self) -> Spent:
+        stats = self._stats
+        if stats is None:  # --disable-log-stats
+            return Spent(prompt_tokens=self._prompt_tokens)
+        return Spent(
+            prompt_tokens=self._prompt_tokens,
+            output_tokens=stats.num_generation_tokens,
+            queued_s=stats.scheduled_ts - stats.queued_ts if stats.scheduled_ts else None,
+            first_token_s=stats.first_token_latency or None,
+        )
