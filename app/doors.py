@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
+from app.followed_files import FilesUnusableError
 from app.listener_settings import ListenerSettings
 from app.server import PortUnusableError, Server, bind
 
@@ -60,10 +61,10 @@ class Doors:
         self._servers = [server for server, _ in serving]
         await asyncio.gather(*(server.serve(sockets=[door]) for server, door in serving))
 
-    async def watch(self) -> None:
+    async def follow(self) -> None:
         """Follow the certificates, if there are any."""
         if self._tls is not None:
-            await self._tls.watch()
+            await self._tls.follow()
 
     def close(self) -> None:
         """Let nobody in any more."""
@@ -79,7 +80,7 @@ def _tls(settings: ListenerSettings) -> "Tls | None":
     if settings.ssl_mode == "DISABLED":
         return None
     # Takes 60 ms to import, which the first health answer need not wait for elsewhere.
-    from app.tls import Tls, TlsFiles, TlsUnusableError  # noqa: PLC0415
+    from app.tls import Tls, TlsFiles  # noqa: PLC0415
 
     key, chain = settings.ssl_key_path, settings.ssl_certs_path
     assert key is not None  # settings hold that
@@ -87,5 +88,5 @@ def _tls(settings: ListenerSettings) -> "Tls | None":
     authorities = settings.ssl_ca_certs_path if settings.ssl_mode == "MTLS" else None
     try:
         return Tls(TlsFiles(key, chain, authorities))
-    except TlsUnusableError as error:
+    except FilesUnusableError as error:
         raise DoorUnusableError(f"NIM_SSL_MODE {settings.ssl_mode}: {error}") from None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import ClassVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -42,6 +43,24 @@ class RouteNotFoundError(EngineError):
     """There is no such route."""
 
 
+class UnauthorizedError(EngineError):
+    """No key, or none that is good here."""
+
+    headers: ClassVar[Mapping[str, str]] = {"www-authenticate": "Bearer"}
+
+
+class ForbiddenError(EngineError):
+    """A key that may not do this."""
+
+
+class RateLimitedError(EngineError):
+    """A key whose budget is used up for now."""
+
+    def __init__(self, message: str, headers: Mapping[str, str], retry_after_s: int) -> None:
+        super().__init__(message)
+        self.headers = {**headers, "retry-after": str(retry_after_s)}
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What an error becomes; `code` is what agents decide on."""
@@ -60,6 +79,9 @@ RULES: dict[type[EngineError], Rule] = {
     InvalidRequestError: Rule(HTTPStatus.BAD_REQUEST, _INVALID, "invalid_request"),
     ContextLengthError: Rule(HTTPStatus.BAD_REQUEST, _INVALID, "context_length_exceeded"),
     AdapterRefusedError: Rule(HTTPStatus.BAD_REQUEST, _INVALID, "adapter_refused"),
+    UnauthorizedError: Rule(HTTPStatus.UNAUTHORIZED, "authentication_error", "invalid_api_key"),
+    ForbiddenError: Rule(HTTPStatus.FORBIDDEN, "permission_error", "permission_denied"),
+    RateLimitedError: Rule(HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded"),
     UnsupportedMediaTypeError: Rule(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _INVALID, "unsupported_media_type"
     ),
@@ -109,7 +131,7 @@ def event_of(error: EngineError, scope: Scope, position: int) -> bytes:
 def response_to(error: EngineError, scope: Scope) -> Response:
     """The whole answer for an engine error."""
     rule = rule_for(error)
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = {**getattr(error, "headers", {})}
     if rule.retry_after_s is not None:
         headers["retry-after"] = str(rule.retry_after_s)
     if rule.closes:

@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from app.about import About
 from app.errors import on_engine_error, on_http_error
 from app.health import Health
+from app.keys import KeyRing
 from app.middleware import stack
 from app.middleware.direct_routes import DirectRoutes
 from app.openapi import Document
@@ -17,11 +18,13 @@ from app.settings import Settings
 from engine import Engine, EngineError
 
 
-def create_app(engine: Engine, health: Health, about: About, settings: Settings) -> FastAPI:
+def create_app(
+    engine: Engine, health: Health, about: About, settings: Settings, keys: KeyRing | None
+) -> FastAPI:
     """The ASGI application in front of `engine`."""
     app = FastAPI(
         title="unigate",
-        middleware=stack(settings),
+        middleware=stack(settings, keys),
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers={

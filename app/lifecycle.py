@@ -19,8 +19,10 @@ from app.credentials import watch_credentials
 from app.doors import Doors, DoorUnusableError
 from app.exit_codes import ExitCode, code_of
 from app.file_limit import raise_file_limit
+from app.followed_files import FilesUnusableError
 from app.front import Front, Probes
 from app.health import Health
+from app.keys import KeyRing
 from app.middleware.request_id import RequestId
 from app.observability.loop_lag import watch_loop_lag
 from app.observability.metrics import EngineMetrics, observe_loop_lag, observe_state
@@ -64,14 +66,22 @@ def run(plan: Plan) -> NoReturn:
     """Serve until asked to stop or until something fails; ends the process."""
     gc.enable()  # off since app.start
     raise_file_limit()
+    settings = plan.resolved.settings
     try:
-        doors = Doors(plan.host, plan.port, plan.resolved.settings)
+        keys = KeyRing(settings.api_keys_path) if settings.api_keys_path else None
+        doors = Doors(plan.host, plan.port, settings)
+    except FilesUnusableError as error:
+        _end_unstarted(ExitCode.BAD_SETTINGS, f"UNIGATE_API_KEYS_PATH: {error}", settings)
     except DoorUnusableError as error:
-        report(ExitCode.PORT_UNUSABLE, str(error), plan.resolved.settings.termination_log)
-        leave(ExitCode.PORT_UNUSABLE)
+        _end_unstarted(ExitCode.PORT_UNUSABLE, str(error), settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         # Not by returning: a thread that hangs would be waited for.
-        leave(runner.run(_live(plan, doors)).code)
+        leave(runner.run(_live(plan, doors, keys)).code)
+
+
+def _end_unstarted(code: ExitCode, reason: str, settings: Settings) -> NoReturn:
+    report(code, reason, settings.termination_log)
+    leave(code)
 
 
 def leave(code: ExitCode) -> NoReturn:
@@ -81,7 +91,7 @@ def leave(code: ExitCode) -> NoReturn:
     os._exit(code)
 
 
-async def _live(plan: Plan, doors: Doors) -> Ending:
+async def _live(plan: Plan, doors: Doors, keys: KeyRing | None) -> Ending:
     adopt_orphans()
     engine = Engine(
         StateMachine(_on_state), EngineMetrics(), log_level=plan.resolved.settings.log_level
@@ -96,13 +106,14 @@ async def _live(plan: Plan, doors: Doors) -> Ending:
     watching = [
         asyncio.ensure_future(watch_credentials(plan)),
         asyncio.ensure_future(watch_loop_lag(observe_loop_lag)),
-        asyncio.ensure_future(doors.watch()),
+        asyncio.ensure_future(doors.follow()),
+        *([asyncio.ensure_future(keys.follow())] if keys else []),
     ]
     stopping = asyncio.ensure_future(stop.first.wait())
     ends: set[asyncio.Future[Any]] = {serving, working, stopping}
     doors.tell()
-    settings = plan.resolved.settings
-    front.open(await asyncio.to_thread(_import_app, engine, health, about, settings))
+    import_app = partial(_import_app, engine, health, about, plan.resolved.settings, keys)
+    front.open(await asyncio.to_thread(import_app))
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if working.done():
         ending = await _fail(plan, engine, working.result())
@@ -118,10 +129,12 @@ async def _live(plan: Plan, doors: Doors) -> Ending:
     return ending
 
 
-def _import_app(engine: Engine, health: Health, about: About, settings: Settings) -> ASGIApp:
+def _import_app(
+    engine: Engine, health: Health, about: About, settings: Settings, keys: KeyRing | None
+) -> ASGIApp:
     from app.factory import create_app  # noqa: PLC0415  # `app.front` says why
 
-    return create_app(engine, health, about, settings)
+    return create_app(engine, health, about, settings, keys)
 
 
 async def _work(plan: Plan, engine: Engine, progress: Progress, about: About) -> Ending:

@@ -38,6 +38,11 @@ class ListenerSettings(BaseModel):
         None, "NIM_SSL_CA_CERTS_PATH",
         description="Authorities of the clients' certificates for `MTLS`, PEM.",
     )  # fmt: skip
+    api_keys_path: Path | None = setting(
+        None, "UNIGATE_API_KEYS_PATH",
+        description="File with the keys that requests need; anybody may use the server without "
+        "it. Read again when it changes.",
+    )  # fmt: skip
     cors_allow_origins: _Words = setting(
         ("*",), "NIM_CORS_ALLOW_ORIGINS",
         description="Origins whose pages may call the server from a browser, separated by commas; "

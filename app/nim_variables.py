@@ -24,10 +24,9 @@ NOT_SUPPORTED: dict[str, str] = {
     "NIM_MIDDLEWARE_CONFIG_PATH": _NOT_YET,
     "NIM_SAGEMAKER_MODE": _NOT_YET,
     "NIM_ENABLE_OTEL": _NOT_YET,
-    "UNIGATE_API_KEYS_PATH": _NOT_YET,
     "UNIGATE_CONSOLE": _NOT_YET,
     # Not NIM's, but whoever sets it believes that the server is locked.
-    "VLLM_API_KEY": "this version checks no keys; let only those in who may use the server",
+    "VLLM_API_KEY": "put keys into the file of UNIGATE_API_KEYS_PATH",
     # Not NIM's either: what they configure in vLLM is not what fetches here.
     "VLLM_MEDIA_CONNECTOR": "unigate fetches media itself; UNIGATE_MEDIA_FETCH has the switch",
     "VLLM_MEDIA_CACHE": "media are fetched anew for each request",

@@ -22,6 +22,9 @@ class Account:
         self.model = ""
         """What the request has named, if it is served here."""
 
+        self.cache_salt = ""
+        """Keeps what others may use again apart; empty: all may."""
+
         self._meters: list[Callable[[], Spent]] = []
 
     def add(self, meter: Callable[[], Spent]) -> None:

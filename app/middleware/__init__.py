@@ -3,14 +3,16 @@
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from app.keys import KeyRing
 from app.middleware.access_log import AccessLog
 from app.middleware.body_limit import BodyLimit
 from app.middleware.bug import Bug
+from app.middleware.require_key import RequireKey
 from app.settings import Settings
 
 
-def stack(settings: Settings) -> list[Middleware]:
-    """The order is the list's."""
+def stack(settings: Settings, keys: KeyRing | None) -> list[Middleware]:
+    """The order is the list's; without `keys`, whoever comes may use the server."""
     largest = settings.max_body_size
     limit = [Middleware(BodyLimit, largest)] if largest else []  # 0 is any size
     cors = Middleware(
@@ -26,5 +28,6 @@ def stack(settings: Settings) -> list[Middleware]:
         Middleware(AccessLog),  # sees what the client sees
         cors,  # a page may read errors too, and ask about every route
         Middleware(Bug),  # inside it, so that the log sees its answer too
+        *([Middleware(RequireKey, keys)] if keys else []),  # before anything is read
         *limit,  # raises in the application, whose handlers know how to say it
     ]

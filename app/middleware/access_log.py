@@ -54,16 +54,17 @@ class AccessLog:
                     # The client left before the answer was complete.
                     "outcome": "answered" if complete else "abandoned",
                     "ms": _ms(time.perf_counter() - started_s),
-                    **_client(scope),
+                    **_who(scope),
                     **_spent(mine),
                 },
             )
 
 
-def _client(scope: Scope) -> dict[str, Any]:
-    """Who has proved who it is, by a certificate."""
-    tls = scope.get("extensions", {}).get("tls")
-    return {"client": tls["client_cert_name"]} if tls else {}
+def _who(scope: Scope) -> dict[str, Any]:
+    """Who has proved who it is: the name of a key, the subject of a certificate."""
+    who = {"key": scope.get("state", {}).get("key")}
+    who["client"] = scope.get("extensions", {}).get("tls", {}).get("client_cert_name")
+    return {name: value for name, value in who.items() if value}
 
 
 def _spent(mine: Account) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 from engine import EngineState
+from engine.account import Spent
 from engine.adapters.refusal import Reason
 
 _STATE = Gauge("unigate_state", "State of the process, by its number in ARCHITECTURE.md.")
@@ -62,6 +63,30 @@ def observe_certificate(expires_at_s: float) -> None:
 def observe_tls_files(are_valid: bool) -> None:
     """Export what became of the files that were looked at last."""
     _TLS_FILES_VALID.set(are_valid)
+
+
+_KEYS_FILE_VALID = Gauge(
+    "unigate_keys_file_valid",
+    "Whether the keys on disk are those in use: 1 they are, or there are none; 0 the file cannot "
+    "be used, and the log says why.",
+)
+_KEYS_FILE_VALID.set(1)
+_KEY_REQUESTS = Counter("unigate_key_requests_total", "Requests that were let in, by key.", ["key"])
+_KEY_TOKENS = Counter(
+    "unigate_key_tokens_total", "Tokens of prompts and of answers, by key.", ["key", "kind"]
+)
+
+
+def observe_keys_file(is_valid: bool) -> None:
+    """Export what became of the file that was looked at last."""
+    _KEYS_FILE_VALID.set(is_valid)
+
+
+def observe_key(name: str, spent: Spent) -> None:
+    """Count one request of a key; names are the file's, so they are few."""
+    _KEY_REQUESTS.labels(name).inc()
+    _KEY_TOKENS.labels(name, "prompt").inc(spent.prompt_tokens)
+    _KEY_TOKENS.labels(name, "output").inc(spent.output_tokens)
 
 
 _ADAPTERS = Gauge("unigate_adapters", "LoRA adapters that requests may name.")

@@ -12,6 +12,7 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.metrics.loggers import StatLoggerBase
 
+from engine.account import account
 from engine.errors import EngineError
 from engine.vllm.generation import Generation, created
 from engine.vllm.metering import meter
@@ -19,6 +20,8 @@ from engine.vllm.sampling_room import check_room
 from engine.vllm.shortcut import Turn
 from engine.vllm.statistics import StepStatLogger
 
+# Kinds of prompts whose keys and values may be used again.
+_CACHED = ("token", "embeds", "multimodal")
 # How long the news of a process's end may take from the fork server to this process.
 _NEWS_S = 0.2
 
@@ -55,7 +58,7 @@ class EngineClient(AsyncLLM):
                 raise self.failure
             if isinstance(params, SamplingParams):
                 check_room(params, self.input_processor.tokenizer)
-            return await self.add_request(request_id, prompt, params, **options)
+            return await self.add_request(request_id, _salted(prompt), params, **options)
 
         async def abort(internal_id: str | None) -> None:
             # Our own id serves too, since no other request has it (Serving makes it at random).
@@ -87,6 +90,14 @@ class EngineClient(AsyncLLM):
 
     def _processes(self) -> Sequence[BaseProcess]:
         return getattr(self.engine_core.resources.engine_manager, "processes", ())
+
+
+def _salted(prompt: Any) -> Any:
+    """The prompt, whose cached blocks only requests of the same account can use."""
+    mine = account.get(None)
+    if mine is None or not mine.cache_salt or prompt.get("type") not in _CACHED:
+        return prompt
+    return {**prompt, "cache_salt": mine.cache_salt + prompt.get("cache_salt", "")}
 
 
 def build(arguments: AsyncEngineArgs, on_pulse: Callable[[], None]) -> EngineClient:

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from app import tls
+from app.followed_files import FilesUnusableError
 from app.settings import read
 from tests.support.certificates import Certificates
 from tests.support.doors import served
@@ -127,7 +128,7 @@ def test_new_files_count_for_new_connections_only(
         wait_until(lambda: presented(port, client) == "renewed", within_s=10, what="it is shown")
         connection = before.get("/").extensions["network_stream"].get_extra_info("ssl_object")
         assert name_in(connection) == "localhost"
-    assert caplog.text.count("tls.not_reloaded") <= 1  # between the key and the chain
+    assert caplog.text.count("files.not_reloaded") <= 1  # between the key and the chain
 
 
 @pytest.mark.parametrize("fault", ["key of another", "no PEM", "gone"])
@@ -144,7 +145,7 @@ def test_files_that_do_not_fit_change_nothing_and_are_loud(
             files.chain.write_text("a mistake")
         case _:
             files.chain.unlink()
-    wait_until(lambda: "tls.not_reloaded" in caplog.text, within_s=10, what="it is said")
+    wait_until(lambda: "files.not_reloaded" in caplog.text, within_s=10, what="it is said")
     assert presented(port, client) == "localhost"
     files.renew("mended")
     wait_until(lambda: presented(port, client) == "mended", within_s=10, what="it goes on")
@@ -200,7 +201,7 @@ def spoil(files: Certificates, fault: str) -> str:
 def test_files_that_cannot_be_used_are_named(files: Certificates, fault: str) -> None:
     said = spoil(files, fault)
     found = tls.TlsFiles(files.key, files.chain, files.authorities)
-    with pytest.raises(tls.TlsUnusableError) as caught:
+    with pytest.raises(FilesUnusableError) as caught:
         tls.Tls(found)
     assert said in str(caught.value)
 

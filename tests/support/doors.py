@@ -21,7 +21,7 @@ def served(app: ASGIApp, settings: Settings) -> Iterator[tuple[int, int | None]]
 
     async def scene() -> None:
         loops.append(asyncio.get_running_loop())
-        watching = asyncio.ensure_future(doors.watch())
+        watching = asyncio.ensure_future(doors.follow())
         await doors.serve(app, app)
         watching.cancel()
 
