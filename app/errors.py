@@ -81,7 +81,9 @@ RULES: dict[type[EngineError], Rule] = {
     AdapterRefusedError: Rule(HTTPStatus.BAD_REQUEST, _INVALID, "adapter_refused"),
     UnauthorizedError: Rule(HTTPStatus.UNAUTHORIZED, "authentication_error", "invalid_api_key"),
     ForbiddenError: Rule(HTTPStatus.FORBIDDEN, "permission_error", "permission_denied"),
-    RateLimitedError: Rule(HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded"),
+    RateLimitedError: Rule(
+        HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded", 1
+    ),
     UnsupportedMediaTypeError: Rule(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _INVALID, "unsupported_media_type"
     ),
@@ -131,11 +133,12 @@ def event_of(error: EngineError, scope: Scope, position: int) -> bytes:
 def response_to(error: EngineError, scope: Scope) -> Response:
     """The whole answer for an engine error."""
     rule = rule_for(error)
-    headers: dict[str, str] = {**getattr(error, "headers", {})}
+    headers: dict[str, str] = {}
     if rule.retry_after_s is not None:
         headers["retry-after"] = str(rule.retry_after_s)
     if rule.closes:
         headers["connection"] = "close"
+    headers |= getattr(error, "headers", {})  # knows better when to come again
     return _response(failure_of(error), scope, headers)
 
 

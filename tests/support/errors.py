@@ -10,6 +10,7 @@ KEYS = {"message", "type", "param", "code"}
 TYPES = {
     "invalid_request_error",
     "authentication_error",
+    "permission_error",
     "not_found_error",
     "rate_limit_error",
     "server_error",
@@ -17,6 +18,7 @@ TYPES = {
 MESSAGES_TYPES = {
     "invalid_request_error",
     "authentication_error",
+    "permission_error",
     "permission_error",
     "not_found_error",
     "request_too_large",
