@@ -149,7 +149,7 @@ class Engine:
             model = await call_in_daemon_thread(load, "engine-load")
             await model.attach()
             self._states.to(EngineState.WARMING, "generating the first token")
-            await model.generate_one_token()
+            await model.warm_up()
             await model.load_adapters()
         except EngineArgumentsError:
             raise

@@ -34,6 +34,8 @@ from vllm.v1.engine.output_processor import (
     RequestOutputCollector,
     RequestState,
 )
+from vllm.v1.sample import sampler
+from vllm.v1.sample.ops.logprobs import batched_count_greater_than
 from vllm.v1.worker.gpu.sample import bad_words, logit_bias
 from vllm.v1.worker.lora_model_runner_mixin import LoRAModelRunnerMixin
 
@@ -85,6 +87,14 @@ def test_a_bias_for_more_tokens_than_there_is_room_for_is_refused_by_name() -> N
     with pytest.raises(InvalidRequestError, match="logit_bias has 1025 entries") as caught:
         check_room(SamplingParams(logit_bias=dict.fromkeys(range(most + 1), 1.0)), None)
     assert caught.value.param == "logit_bias"
+
+
+def test_ranks_are_counted_by_one_function() -> None:
+    assert parameters(batched_count_greater_than) == {"x", "values"}
+    source = inspect.getsource(sampler)
+    assert source.count("token_ranks = batched_count_greater_than(") == source.count(
+        "token_ranks = "
+    )
 
 
 def test_open_requests_can_be_answered_with_an_error() -> None:
