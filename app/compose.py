@@ -14,6 +14,7 @@ from app.settings import Settings
 from engine import AdapterOptions, EngineConfig
 from engine.limits import Limits
 from engine.media.rules import MediaRules
+from profiles.errors import ModelNotAvailableError
 from profiles.progress import Progress
 from profiles.progress_report import ProgressReport
 from profiles.source import LocalModel, ModelSource, parse_source
@@ -126,6 +127,20 @@ async def choose(plan: Plan) -> Choice:
     for warning in selection.warnings:
         log.warning("profile.warning", extra={"reason": warning})
     return choice
+
+
+def place_for_compiled(settings: Settings) -> Path | None:
+    """Where the engine may keep what it compiles; None where nothing can be kept."""
+    from profiles.store import compiled  # noqa: PLC0415  # as in situation()
+
+    directory = settings.runtime_cache_path or settings.cache_path / "runtime"
+    try:
+        place = compiled.place(directory, timeout_s=settings.cache_probe_timeout_s)
+    except (OSError, ModelNotAvailableError) as error:
+        log.warning("runtime_cache.not_kept", extra={"reason": str(error)})
+        return None
+    log.info("runtime_cache.kept", extra={"path": str(place)})
+    return place
 
 
 async def prepare(choice: Choice, progress: Progress) -> EngineConfig:

@@ -14,7 +14,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from app.about import About
-from app.compose import Choice, choose, prepare
+from app.compose import Choice, choose, place_for_compiled, prepare
 from app.credentials import watch_credentials
 from app.doors import Doors, DoorUnusableError
 from app.exit_codes import ExitCode, code_of
@@ -94,7 +94,10 @@ def leave(code: ExitCode) -> NoReturn:
 async def _live(plan: Plan, doors: Doors, keys: KeyRing | None) -> Ending:
     adopt_orphans()
     engine = Engine(
-        StateMachine(_on_state), EngineMetrics(), log_level=plan.resolved.settings.log_level
+        StateMachine(_on_state),
+        EngineMetrics(),
+        partial(place_for_compiled, plan.resolved.settings),
+        log_level=plan.resolved.settings.log_level,
     )
     progress, about = Progress(), About()
     health = Health(engine.states, engine.inflight, progress)

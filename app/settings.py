@@ -97,10 +97,9 @@ class Settings(ListenerSettings, MediaSettings):
         "whose calls can be read.",
     )  # fmt: skip
     tool_call_parser: str | None = _setting(
-        None,
-        "NIM_TOOL_CALL_PARSER",
+        None, "NIM_TOOL_CALL_PARSER",
         description="Parser of tool calls, by vLLM's name; chosen by the chat template without it.",
-    )
+    )  # fmt: skip
     tool_parser_plugin: str | None = _setting(
         None, "NIM_TOOL_PARSER_PLUGIN",
         description="File with a parser of your own, in Python; a bare name may be in the model's "
@@ -116,10 +115,13 @@ class Settings(ListenerSettings, MediaSettings):
         description="Engine arguments, written as for `vllm serve`; arguments behind `serve` win.",
     )  # fmt: skip
     cache_path: Path = Field(
-        default_factory=_default_cache,
+        default_factory=_default_cache, json_schema_extra={"names": ["NIM_CACHE_PATH"]},
         description="Where downloaded models are kept; `~/.cache/unigate` without it.",
-        json_schema_extra={"names": ["NIM_CACHE_PATH"]},
-    )
+    )  # fmt: skip
+    runtime_cache_path: Path | None = _setting(
+        None, "NIM_RUNTIME_CACHE_PATH",
+        description="For what the engine compiles; `runtime` in the former without it.",
+    )  # fmt: skip
     disable_model_download: bool = _setting(
         False, "NIM_DISABLE_MODEL_DOWNLOAD", "HF_HUB_OFFLINE",
         description="Use only what the cache holds.",

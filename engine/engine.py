@@ -51,9 +51,19 @@ class Engine:
     """One engine; `start` once, then `watch` until it fails or `drain` and `stop` are called."""
 
     def __init__(
-        self, states: StateMachine, observer: "Observer", *, log_level: str = "INFO"
+        self,
+        states: StateMachine,
+        observer: "Observer",
+        compiled: Callable[[], Path | None],
+        *,
+        log_level: str = "INFO",
     ) -> None:
-        """`observer` is told what happens besides."""
+        """`observer` is told what happens besides.
+
+        `compiled` says, and may take a while, where to keep what the engine compiles; None: it
+        cannot be kept.
+        """
+        self._compiled = compiled
         self._states = states
         self._observer = observer
         self._keeping: asyncio.Future[None] | None = None
@@ -130,7 +140,8 @@ class Engine:
         from engine.vllm import environment, forkserver  # noqa: PLC0415  # before vLLM, in a thread
 
         forks = forkserver.is_possible()
-        environment.prepare(self._scratch.name, self._log_level)
+        scratch = Path(self._scratch.name)
+        environment.prepare(scratch, self._log_level, self._compiled() or scratch / "compiled")
         if forks:
             forkserver.start()
         return forks
@@ -149,7 +160,7 @@ class Engine:
             model = await call_in_daemon_thread(load, "engine-load")
             await model.attach()
             self._states.to(EngineState.WARMING, "generating the first token")
-            await model.generate_one_token()
+            await model.warm_up()
             await model.load_adapters()
         except EngineArgumentsError:
             raise

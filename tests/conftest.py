@@ -58,7 +58,9 @@ def server(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) ->
     log = tmp_path_factory.mktemp("server") / "log"
     # Few sequences at a time, so that a test can fill the engine.
     arguments = ("--max-num-seqs", "4", "--scheduling-policy", "priority")
-    with Server(str(demo), *arguments, log=log, slow=slow) as running:
+    # Whatever has to be compiled would be missed here, as in an image without a compiler.
+    environment = {"CXX": "/no/compiler", "TORCHINDUCTOR_CACHE_DIR": str(log.parent / "inductor")}
+    with Server(str(demo), *arguments, log=log, slow=slow, environment=environment) as running:
         running.wait_until_ready()
         yield running
 
@@ -69,7 +71,8 @@ def hasty_server(
 ) -> Iterator[Server]:
     """A real server that gives requests little time, shared like `server`."""
     log = tmp_path_factory.mktemp("hasty-server") / "log"
-    environment = {"UNIGATE_REQUEST_TIMEOUT_S": "3"}
+    # And nowhere to keep what it compiles.
+    environment = {"UNIGATE_REQUEST_TIMEOUT_S": "3", "NIM_RUNTIME_CACHE_PATH": "/proc/runtime"}
     with Server(str(demo), log=log, slow=slow, environment=environment) as running:
         running.wait_until_ready()
         yield running

@@ -20,6 +20,7 @@ from engine.vllm.adapters import LoadedAdapters, Models
 from engine.vllm.client import EngineClient
 from engine.vllm.exchange import answer, parse_object
 from engine.vllm.media import intake_of
+from engine.vllm.prefix_tokens import remember_prefixes
 from engine.vllm.renderer import Renderer
 from engine.vllm.short_prompts import ShortPrompts
 from engine.vllm.tool_calls import put_right
@@ -81,6 +82,7 @@ class Assembly:
             log_error_stack=args.log_error_stack,
             **options,
         )
+        remember_prefixes(client.renderer)
         renderer.warmup()
         return cls(
             client=client,

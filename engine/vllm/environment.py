@@ -1,6 +1,7 @@
 """vLLM's knobs that exist only as environment variables."""
 
 import os
+from pathlib import Path
 
 from engine.config import EngineConfig
 
@@ -9,13 +10,27 @@ MEDIA_CONNECTOR = "unigate"
 
 _ANY_NUMBER = 1_000_000
 
+# Who compiles, and where each keeps it.
+_COMPILED = {
+    "VLLM_CACHE_ROOT": "vllm",
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TRITON_CACHE_DIR": "triton",
+    "FLASHINFER_WORKSPACE_BASE": "flashinfer",
+    "CUDA_CACHE_PATH": "cuda",
+}
 
-def prepare(scratch: str, log_level: str) -> None:
-    """Set what vLLM reads when it is imported; `scratch` is a directory of this process alone."""
+
+def prepare(scratch: Path, log_level: str, compiled: Path) -> None:
+    """Set what vLLM reads when it is imported.
+
+    `scratch` is a directory of this process alone; `compiled` one that others may share.
+    """
+    for name, part in _COMPILED.items():
+        _default(name, str(compiled / part))
     _default("VLLM_LOGGING_LEVEL", log_level)
     _default("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     # Sockets between the processes: not where other users may look, and removed at the end.
-    _default("VLLM_RPC_BASE_PATH", scratch)
+    _default("VLLM_RPC_BASE_PATH", str(scratch))
     # Fork is vLLM's library default and unsafe here: this process has threads by now.
     _default("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     # Profiles count GPUs as the driver does; CUDA's own order puts the fastest first.
@@ -35,7 +50,13 @@ def prepare(scratch: str, log_level: str) -> None:
 
 
 def prepare_for(config: EngineConfig) -> None:
-    """Set what depends on the model; must run before the engine starts."""
+    """Set what depends on the model and the machine; must run before the engine starts."""
+    from vllm.platforms import current_platform  # noqa: PLC0415  # it is imported by now
+
+    if current_platform.is_cpu():
+        # What vLLM has compiled ahead of time for a CPU it cannot load again ("no attribute
+        # 'finalize_loading'"), so that it compiles at each start; torch's own cache it can.
+        _default("VLLM_USE_AOT_COMPILE", "0")
     # vLLM's own 600 s are too short for large models; ours is the deadline that counts.
     _default("VLLM_ENGINE_READY_TIMEOUT_S", str(int(config.start_timeout_s) + 60))
     if config.visible_devices is not None:

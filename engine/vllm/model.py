@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vllm.envs import enable_envs_cache
-from vllm.sampling_params import RequestOutputKind, SamplingParams
-from vllm.utils import random_uuid
 
 from engine.adapters.library import Library
 from engine.config import EngineConfig
 from engine.daemon_thread import call_in_daemon_thread
 from engine.errors import EngineError
 from engine.observer import Observer
+from engine.vllm import warm_up
 from engine.vllm.adapters import LoadedAdapters
 from engine.vllm.arguments import engine_arguments, parse
 from engine.vllm.client import EngineClient, build
@@ -111,29 +110,15 @@ class Model:
             if self._library is not None:
                 tasks.create_task(self._library.watch())
 
-    async def generate_one_token(self) -> None:
-        """Prove that the engine works end to end, and let it compile what it compiles lazily."""
-        if self.serving.embeds:
-            await self.serving.embeddings.embed(b'{"input": "warm up"}')
-        if self.serving.scores:
-            await self.serving.scoring.score(b'{"text_1": "warm up", "text_2": "warm up"}')
-        if self.serving.hears:
-            await self.serving.speech.warm_up()
-        if self.serving.generates_text:
-            await self._generate()
+    async def warm_up(self) -> None:
+        """Prove that the engine works end to end, and let it make what it makes lazily."""
+        await warm_up.prove(self._client, self.serving)
+        await warm_up.hurry(self._client, self.serving)
         # vLLM reads several variables of the environment for each request and each step.
         enable_envs_cache()
         # What exists now stays: the garbage collector need not look at it again. Collecting first
         # would stop the event loop for 0.2 s.
         gc.freeze()
-
-    async def _generate(self) -> None:
-        params = SamplingParams(
-            max_tokens=1, temperature=0.0, output_kind=RequestOutputKind.FINAL_ONLY
-        )
-        prompt = {"type": "token", "prompt_token_ids": [0]}
-        async for _ in self._client.generate(prompt, params, f"warm-up-{random_uuid()}"):
-            pass
 
     async def ping(self) -> None:
         """Return when the engine core and every worker have answered."""

@@ -22,7 +22,9 @@ from vllm.multimodal.media import MEDIA_CONNECTOR_REGISTRY, MediaConnector
 from vllm.parser import DelegatingParser, ParserManager
 from vllm.reasoning import ReasoningParserManager
 from vllm.renderers import chat_utils
+from vllm.renderers.base import BaseRenderer
 from vllm.renderers.online_renderer import OnlineRenderer
+from vllm.renderers.params import TokenizeParams
 from vllm.sampling_params import SamplingParams
 from vllm.tool_parsers import ToolParser, ToolParserManager
 from vllm.tool_parsers.hermes_tool_parser import Hermes2ProToolParser
@@ -34,6 +36,8 @@ from vllm.v1.engine.output_processor import (
     RequestOutputCollector,
     RequestState,
 )
+from vllm.v1.sample import sampler
+from vllm.v1.sample.ops.logprobs import batched_count_greater_than
 from vllm.v1.worker.gpu.sample import bad_words, logit_bias
 from vllm.v1.worker.lora_model_runner_mixin import LoRAModelRunnerMixin
 
@@ -85,6 +89,24 @@ def test_a_bias_for_more_tokens_than_there_is_room_for_is_refused_by_name() -> N
     with pytest.raises(InvalidRequestError, match="logit_bias has 1025 entries") as caught:
         check_room(SamplingParams(logit_bias=dict.fromkeys(range(most + 1), 1.0)), None)
     assert caught.value.param == "logit_bias"
+
+
+def test_prompts_are_tokenized_in_one_place() -> None:
+    assert parameters(BaseRenderer._tokenize_prompt) == {"self", "prompt", "params"}
+    source = inspect.getsource(BaseRenderer)
+    assert source.count("self._tokenize_prompt(") == source.count("_tokenize_prompt_async(") == 1
+    assert {"token_ids", "prompt"} <= parameters(BaseRenderer._build_tokens_prompt)
+    assert {"prompt", "params"} <= parameters(BaseRenderer._wants_offsets)
+    limited = TokenizeParams(max_total_tokens=7, add_special_tokens=False).get_encode_kwargs()
+    assert limited == {"truncation": True, "max_length": 8, "add_special_tokens": False}
+
+
+def test_ranks_are_counted_by_one_function() -> None:
+    assert parameters(batched_count_greater_than) == {"x", "values"}
+    source = inspect.getsource(sampler)
+    assert source.count("token_ranks = batched_count_greater_than(") == source.count(
+        "token_ranks = "
+    )
 
 
 def test_open_requests_can_be_answered_with_an_error() -> None:

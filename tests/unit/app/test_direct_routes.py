@@ -32,7 +32,7 @@ def reaches_the_router(app: FastAPI, method: str, path: str) -> bool:
     scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "headers": []}
 
     async def ask() -> None:
-        engine = Engine(StateMachine(lambda *_: None), EngineMetrics())
+        engine = Engine(StateMachine(lambda *_: None), EngineMetrics(), lambda: None)
         await DirectRoutes(router, engine, app.routes)(scope, receive, send)
         engine._scratch.cleanup()  # `stop` would end the processes of other tests
 
