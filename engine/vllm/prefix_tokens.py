@@ -7,7 +7,7 @@ seen before need not be tokenized again.
 
 A piece is looked up together with all that stood before it. By itself it would be found whoever had
 sent it; this way the time of an answer tells of others' prompts no more than the engine's prefix
-cache does.
+cache does. What the accounts of two requests keep apart there is kept apart here.
 """
 
 import json
@@ -24,6 +24,8 @@ from tokenizers import Tokenizer, models
 from transformers import TokenizersBackend
 from vllm.renderers.base import BaseRenderer
 from vllm.utils.async_utils import make_async
+
+from engine.account import account
 
 _BYTES = 64 << 20
 # Each call of the tokenizer costs as much as a hundred characters.
@@ -63,7 +65,7 @@ class PrefixTokens:
         # As the tokenizer does: the leftmost, and of those the longest.
         longest_first = sorted(marks, key=len, reverse=True)
         self._mark = re.compile("|".join(map(re.escape, longest_first)))
-        self._known: LRUCache[tuple[int, str], _Known] = LRUCache(
+        self._known: LRUCache[tuple[int | str, str], _Known] = LRUCache(
             capacity_bytes, getsizeof=lambda known: known.size_bytes
         )
         self._names = count(1)
@@ -83,12 +85,12 @@ class PrefixTokens:
         marks = _marks(inner) if _works_in_pieces(inner) else None
         return cls(tokenizer, marks, capacity_bytes, shortest) if marks else None
 
-    def encode(self, text: str) -> list[int]:
-        """The same tokens as the tokenizer's."""
+    def encode(self, text: str, salt: str = "") -> list[int]:
+        """The same tokens as the tokenizer's; those of another `salt` are not made use of."""
         pieces = self._pieces(text)
         tokens: list[int] = []
-        path: list[tuple[int, str]] = []
-        before = 0
+        path: list[tuple[int | str, str]] = []
+        before: int | str = salt
         with self._lock:
             for piece in pieces:
                 known = self._known.get((before, piece))
@@ -131,19 +133,26 @@ def remember_prefixes(renderer: BaseRenderer[Any]) -> None:
         return
     tokenize_whole = renderer._tokenize_prompt
 
-    def tokenize(prompt: Any, params: Any) -> Any:
+    def tokenize_for(salt: str, prompt: Any, params: Any) -> Any:
         options = params.get_encode_kwargs()
         if options["add_special_tokens"] or renderer._wants_offsets(prompt, params):
             return tokenize_whole(prompt, params)
-        tokens = known.encode(prompt["prompt"])
+        tokens = known.encode(prompt["prompt"], salt)
         if options["truncation"] and len(tokens) > options["max_length"]:
             return tokenize_whole(prompt, params)
         return renderer._build_tokens_prompt(tokens, prompt)
 
+    in_thread = make_async(tokenize_for, executor=renderer._executor)
     vars(renderer).update(
-        _tokenize_prompt=tokenize,
-        _tokenize_prompt_async=make_async(tokenize, executor=renderer._executor),
+        _tokenize_prompt=lambda *prompt: tokenize_for(_salt(), *prompt),
+        # The thread does not know whose request it is.
+        _tokenize_prompt_async=lambda *prompt: in_thread(_salt(), *prompt),
     )
+
+
+def _salt() -> str:
+    mine = account.get(None)
+    return "" if mine is None else mine.cache_salt
 
 
 def _is_plain(tokenizer: TokenizersBackend) -> bool:

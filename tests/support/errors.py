@@ -19,7 +19,6 @@ MESSAGES_TYPES = {
     "invalid_request_error",
     "authentication_error",
     "permission_error",
-    "permission_error",
     "not_found_error",
     "request_too_large",
     "rate_limit_error",
