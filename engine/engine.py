@@ -147,7 +147,7 @@ class Engine:
 
     async def _load(self, config: EngineConfig, importing: asyncio.Future[None]) -> None:
         def load() -> "Model":
-            from engine.vllm import forkserver  # noqa: PLC0415  # as in _prepare
+            from engine.vllm import forkserver, libraries  # noqa: PLC0415  # as in _prepare
             from engine.vllm.environment import prepare_for  # noqa: PLC0415  # as in _prepare
             from engine.vllm.model import Model  # noqa: PLC0415  # imported by now
 
@@ -155,6 +155,7 @@ class Engine:
             scratch = Path(self._scratch.name)
             model = Model.load(config, self._on_pulse, self.inflight.track, scratch, self._observer)
             forkserver.end()  # all of the engine's processes are there
+            libraries.let_go()
             return model
 
         try:
