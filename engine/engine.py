@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -11,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from engine import processes
+from engine import garbage, processes
 from engine.config import EngineConfig
 from engine.daemon_thread import call_in_daemon_thread
 from engine.errors import (
@@ -148,12 +147,16 @@ class Engine:
 
     async def _load(self, config: EngineConfig, importing: asyncio.Future[None]) -> None:
         def load() -> "Model":
+            from engine.vllm import forkserver, libraries  # noqa: PLC0415  # as in _prepare
             from engine.vllm.environment import prepare_for  # noqa: PLC0415  # as in _prepare
             from engine.vllm.model import Model  # noqa: PLC0415  # imported by now
 
             prepare_for(config)
             scratch = Path(self._scratch.name)
-            return Model.load(config, self._on_pulse, self.inflight.track, scratch, self._observer)
+            model = Model.load(config, self._on_pulse, self.inflight.track, scratch, self._observer)
+            forkserver.end()  # all of the engine's processes are there
+            libraries.let_go()
+            return model
 
         try:
             await importing
@@ -250,14 +253,10 @@ class Engine:
 
 def _import_vllm(*, forks: bool) -> None:
     """Import what `_load` needs, which takes seconds."""
-    # The collector would go through a million new objects again and again, and stop the event loop
-    # for up to 0.4 s each time. They stay for good, so it need not look at them later either.
-    gc.disable()
     from engine.vllm import forkserver, libraries  # noqa: PLC0415  # as in _prepare
 
     libraries.load()
-    if forks:
-        forkserver.use()
-    import_module("engine.vllm.model")
-    gc.freeze()
-    gc.enable()
+    with garbage.only_young():
+        if forks:
+            forkserver.use()
+        import_module("engine.vllm.model")

@@ -50,6 +50,20 @@ def worker_ids() -> tuple[int, ...]:
     return tuple(found)
 
 
+def exit_code(pid: int) -> int | None:
+    """How a child of this process has ended, negative for a signal; None for all others.
+
+    Whoever else waits for it can still do so.
+    """
+    try:
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    if ended is None:
+        return None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+
+
 class Sentinels:
     """Tells the event loop at once when one of the given processes ends."""
 

@@ -6,8 +6,6 @@ buffers: layers that the model does not have, and weights that are too small, pa
 
 from typing import Any
 
-from vllm.lora.utils import is_base_embedding_weights, parse_fine_tuned_lora_name
-
 EXTENSION = f"{__name__}.AdapterModules"
 """For vLLM's `worker_extension_cls`."""
 
@@ -23,6 +21,13 @@ class AdapterModules:
 
     def foreign_modules(self, shapes: dict[str, list[int]]) -> tuple[list[str], list[str]]:
         """The modules of an adapter's tensors that are not here, and those of another size."""
+        # Not above: the server imports this file for a name, and would hold the layers of all
+        # models for it.
+        from vllm.lora.utils import (  # noqa: PLC0415
+            is_base_embedding_weights,
+            parse_fine_tuned_lora_name,
+        )
+
         manager = self.model_runner.lora_manager._adapter_manager
         mapper = getattr(manager.model, "hf_to_vllm_mapper", None)
         mapper = mapper.get_rename_mapper() if mapper is not None else None

@@ -12,6 +12,7 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.metrics.loggers import StatLoggerBase
 
+from engine import processes
 from engine.account import account
 from engine.errors import EngineError
 from engine.vllm.generation import Generation, created
@@ -80,13 +81,13 @@ class EngineClient(AsyncLLM):
         return tuple(process.pid for process in self._processes() if process.pid)
 
     def exit_code(self, pid: int) -> int | None:
-        """How one of them ended, negative for a signal; None for others and what still runs."""
+        """How a process of the engine ended, negative for a signal; None if nobody here knows."""
         for process in self._processes():
             if process.pid == pid:
                 # Whoever started it is told first, and passes it on.
                 process.join(_NEWS_S)
                 return process.exitcode
-        return None
+        return processes.exit_code(pid)
 
     def _processes(self) -> Sequence[BaseProcess]:
         return getattr(self.engine_core.resources.engine_manager, "processes", ())

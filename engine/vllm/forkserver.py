@@ -7,19 +7,35 @@ region. vLLM asks for processes in one function, `get_mp_context`, which is repl
 
 A spawned process would have the environment of the one that starts it, and OpenMP would be set up
 by it. A fork has its parent's instead, so `_Surroundings` brings them along.
+
+When the engine runs, the fork server has nothing left to do, and ends. Its children are adopted
+(`engine.processes.adopt_orphans`), and tell of their own end.
 """
 
 import os
 import re
-from multiprocessing import context, forkserver, popen_spawn_posix, resource_tracker, spawn
+import signal
+from multiprocessing import (
+    connection,
+    context,
+    forkserver,
+    popen_forkserver,
+    popen_spawn_posix,
+    resource_tracker,
+    spawn,
+    util,
+)
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+from engine import processes
 
 _METHOD = "VLLM_WORKER_MULTIPROC_METHOD"
 # OpenMP runtimes that users of vLLM's CPU build preload for speed: they bind threads in ways of
 # their own, by variables that are read once, when they are loaded.
 _OTHER_OPENMP = re.compile(r"lib(iomp|omp|gomp)")
 _PYTHON = spawn.get_executable()
+_UNKNOWN = 255  # multiprocessing's exit code for when nobody knows
 
 
 def is_possible() -> bool:
@@ -38,11 +54,19 @@ def start() -> None:
     forkserver.ensure_running()
 
 
+def end() -> None:
+    """End the fork server; who needs a process after this starts another one."""
+    server = forkserver._forkserver
+    if server._forkserver_pid is not None:  # type: ignore[attr-defined]
+        os.kill(server._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        server._stop()  # type: ignore[attr-defined]
+
+
 def use() -> None:
     """Let vLLM start its processes here; to be called before its other modules are imported."""
     from vllm.utils import system_utils  # noqa: PLC0415  # `start` must not wait for vLLM
 
-    system_utils.get_mp_context = lambda: _CONTEXT
+    system_utils.get_mp_context = lambda: CONTEXT
 
 
 class _Surroundings:
@@ -88,11 +112,38 @@ class _Process(context.ForkServerProcess):
     def _Popen(process: BaseProcess) -> Any:  # noqa: N802  # multiprocessing's name
         if spawn.get_executable() != _PYTHON:  # vLLM's --numa-bind: numactl has to come first
             return popen_spawn_posix.Popen(process)
-        return context.ForkServerProcess._Popen(process)
+        return _Popen(process)
+
+
+class _Popen(popen_forkserver.Popen):
+    """Waits for the process itself, where multiprocessing's waits for the fork server's news."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        super().__init__(process)
+        self._news = self.sentinel
+        try:
+            self.sentinel = os.pidfd_open(self.pid)
+        except ProcessLookupError:  # it has ended, and the fork server has noticed
+            return
+        util.Finalize(self, os.close, (self.sentinel,))
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        timeout_s = 0 if flag == os.WNOHANG else None
+        if self.returncode is None and connection.wait([self.sentinel], timeout_s):
+            self.returncode = self._ending()
+        return self.returncode
+
+    def _ending(self) -> int:
+        try:
+            code: int | None = forkserver.read_signed(self._news)
+        except (OSError, EOFError):  # there is no fork server any more
+            code = processes.exit_code(self.pid)
+        return _UNKNOWN if code is None else code
 
 
 class _Context(context.ForkServerContext):
     Process = _Process
 
 
-_CONTEXT = _Context()
+CONTEXT = _Context()
+"""What `multiprocessing.get_context` gives for other methods."""

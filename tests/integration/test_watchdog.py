@@ -97,7 +97,8 @@ def test_a_killed_process_ends_the_server_at_once(
         assert server.wait_for_exit(within_s=8) == 6
         readers.assert_told()
         server.assert_nothing_is_left()
-        assert_reported(tmp_path, server, "ENGINE_DIED", name, str(process.pid))
+        words = (name, str(process.pid), "killed by SIGKILL")
+        assert_reported(tmp_path, server, "ENGINE_DIED", *words)
 
 
 @pytest.mark.parametrize("name", ["engine core", "worker"])

@@ -9,8 +9,10 @@ from pathlib import Path
 import psutil
 
 from engine import processes
+from tests.support.wait import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+FAILING = [sys.executable, "-c", "raise SystemExit(3)"]
 STUBBORN = [
     sys.executable,
     "-c",
@@ -74,6 +76,16 @@ def test_nothing_is_told_after_close() -> None:
         return told
 
     assert asyncio.run(scenario()) == []
+
+
+def test_how_a_child_ended_can_be_asked_again_and_again() -> None:
+    killed, ended = (subprocess.Popen(words) for words in (SLEEP, FAILING))  # noqa: S603  # as above
+    assert processes.exit_code(killed.pid) is None  # it runs
+    killed.kill()
+    wait_until(lambda: processes.exit_code(killed.pid) == -9, within_s=5, what="it is killed")
+    wait_until(lambda: processes.exit_code(ended.pid) == 3, within_s=5, what="it has ended")
+    assert (killed.wait(), ended.wait()) == (-9, 3)
+    assert processes.exit_code(killed.pid) is None  # it has been waited for, and is nobody's now
 
 
 def test_every_descendant_is_ended_also_those_that_refuse() -> None:

@@ -1,0 +1,25 @@
+"""The garbage collector while thousands of modules are imported."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_NEVER = 1 << 30
+
+
+@contextmanager
+def only_young() -> Iterator[None]:
+    """Collect what is new and nothing else, then let all that is there stay for good.
+
+    The collector would go through a million objects again and again, for up to 0.4 s each time,
+    and nothing else would run meanwhile. Without it 15 MiB of garbage would stay: what imports
+    leave behind, copies of `sys.modules` above all, is in cycles. Most of it is garbage soon, so
+    looking at the youngest finds it, a third of a millisecond at a time.
+    """
+    youngest, *older = gc.get_threshold()
+    gc.set_threshold(youngest, _NEVER, _NEVER)
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.set_threshold(youngest, *older)
