@@ -6,6 +6,7 @@ right type is the validation's to refuse.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -22,7 +23,11 @@ _INPUTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Fields that may have a schema, a grammar or a regular expression.
+_WITH_SCHEMAS = frozenset({"response_format", "text", "structured_outputs", "tools"})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """The largest values there may be; `app.settings` has the defaults."""
 
@@ -52,14 +57,18 @@ class Limits:
 
     def check(self, request: Mapping[str, Any]) -> None:
         """Raise `InvalidRequestError`, naming the field, if the request asks for too much."""
-        self._check_lists(request)
+        for field, value in request.items():
+            if field in self._lists:
+                most, setting = self._lists[field]
+                _require(field, _length(value), most, setting)
         self._check_numbers(request)
-        for field, schema in _schemas(request):
-            self._check_schema(field, schema)
+        if not _WITH_SCHEMAS.isdisjoint(request):
+            for field, schema in _schemas(request):
+                self._check_schema(field, schema)
 
     def bound(self, fields: Mapping[str, JsonSchema]) -> None:
         """Say the same in the schemas of a request's fields, as far as JSON Schema has words."""
-        for field, most, _ in self._lists():
+        for field, (most, _) in self._lists.items():
             for kind in _kinds(fields.get(field)):
                 # Token ids are one entry together.
                 if kind.get("type") == "array" and kind["items"].get("type") != "integer":
@@ -70,18 +79,16 @@ class Limits:
                 if kind.get("type") == "integer" and largest is not None:
                     kind["maximum"] = largest
 
-    def _lists(self) -> tuple[tuple[str, int, str], ...]:
-        return (
-            ("messages", self.messages, "UNIGATE_MAX_MESSAGES"),
-            *((field, self.inputs, "UNIGATE_MAX_INPUTS") for field in _INPUTS),
-            ("stop", self.stop, "UNIGATE_MAX_STOP"),
-            ("stop_sequences", self.stop, "UNIGATE_MAX_STOP"),
-            ("tools", self.tools, "UNIGATE_MAX_TOOLS"),
-        )
-
-    def _check_lists(self, request: Mapping[str, Any]) -> None:
-        for field, most, setting in self._lists():
-            _require(field, _length(request.get(field)), most, setting)
+    @cached_property
+    def _lists(self) -> Mapping[str, tuple[int, str]]:
+        """The fields that may be lists, each with its limit and the setting that raises it."""
+        return {
+            **dict.fromkeys(_INPUTS, (self.inputs, "UNIGATE_MAX_INPUTS")),
+            "messages": (self.messages, "UNIGATE_MAX_MESSAGES"),
+            "stop": (self.stop, "UNIGATE_MAX_STOP"),
+            "stop_sequences": (self.stop, "UNIGATE_MAX_STOP"),
+            "tools": (self.tools, "UNIGATE_MAX_TOOLS"),
+        }
 
     def _check_numbers(self, request: Mapping[str, Any]) -> None:
         n = request.get("n")
@@ -89,9 +96,11 @@ class Limits:
             _require("n", n, self.n, "UNIGATE_MAX_N", counted=False)
             prompts = max(1, _length(request.get("prompt")))
             _require("prompt", prompts * n, self.inputs, "UNIGATE_MAX_INPUTS")
+        if self.max_tokens is None:
+            return
         for field in _TOKENS:
             asked = request.get(field)
-            if self.max_tokens is not None and isinstance(asked, int):
+            if isinstance(asked, int):
                 _require(field, asked, self.max_tokens, "UNIGATE_MAX_TOKENS", counted=False)
 
     def _check_schema(self, field: str, schema: object) -> None:

@@ -32,6 +32,8 @@ _NEVER = ("image_pil",)
 _FILES = ("file", "input_file", "document")
 # A message, its parts, the parts of a tool's result within: nobody's parts are deeper.
 _DEEPEST = 3
+# Most messages are no more than this, with a text for content.
+_PLAIN = {"role", "content", "name"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ def attachments_of(value: Any, field: str, depth: int = 0) -> Iterator[Attachmen
         return
     for index, item in enumerate(value):
         if not isinstance(item, dict):
+            continue
+        if item.keys() <= _PLAIN and isinstance(item.get("content"), str):
             continue
         here = f"{field}.{index}"
         yield from _of_part(item, here)
