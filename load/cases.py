@@ -1,4 +1,4 @@
-"""What is asked for in each case, as data: the same bytes go to every contestant."""
+"""What is asked for in each case, as data: the same for every contestant, but for a number."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

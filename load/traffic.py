@@ -8,11 +8,13 @@ when all is over; tokens are counted by the server's own usage.
 
 import asyncio
 import json
+import random
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -47,8 +49,8 @@ class Seen:
 class User(asyncio.Protocol):
     """One connection, on which one request follows another."""
 
-    def __init__(self, request: bytes) -> None:
-        self._request = request
+    def __init__(self, requests: Sequence[bytes]) -> None:
+        self._requests = iter(requests)
         self._seen = Seen(0.0)
         self._ended: asyncio.Future[Seen] | None = None
         self._transport: asyncio.Transport
@@ -59,10 +61,10 @@ class User(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     async def ask(self) -> Seen:
-        """Send the request, and wait for the end of its answer."""
+        """Send the next request, and wait for the end of its answer."""
         self._ended = asyncio.get_running_loop().create_future()
         self._seen = Seen(time.perf_counter())
-        self._transport.write(self._request)
+        self._transport.write(next(self._requests))
         return await self._ended
 
     def data_received(self, data: bytes) -> None:
@@ -94,29 +96,41 @@ async def drive(url: str, case: Case) -> dict[str, float]:
     """Run a case; raises what `main` has a sentence for."""
     parts = urlsplit(url)
     host, port = str(parts.hostname), parts.port or 80
-    body = json.dumps(case.body).encode()
-    head = (
-        f"POST {case.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    request = head.encode() + body
+    pass_ = random.randrange(10**6)  # noqa: S311  # tells passes apart, no more
     loop = asyncio.get_running_loop()
 
-    async def connect() -> User:
-        _, user = await loop.create_connection(lambda: User(request), host, port)
+    def request(number: int) -> bytes:
+        body = json.dumps(numbered(case.body, f"{pass_}-{number}")).encode()
+        head = (
+            f"POST {case.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    async def connect(number: int) -> User:
+        requests = [request(number * case.requests + index) for index in range(case.requests)]
+        _, user = await loop.create_connection(lambda: User(requests), host, port)
         return user
 
     async def ask(user: User) -> list[Seen]:
         return [await user.ask() for _ in range(case.requests)]
 
     async with asyncio.timeout(LONGEST_CASE_S):
-        users = [await connect() for _ in range(case.users)]
+        users = [await connect(number) for number in range(case.users)]
         started_s = time.perf_counter()
         answers = await asyncio.gather(*map(ask, users))
         took_s = time.perf_counter() - started_s
     for user in users:
         user.close()
     return summarise([seen for each in answers for seen in each], case, took_s)
+
+
+def numbered(body: dict[str, Any], number: str) -> dict[str, Any]:
+    """The body, with a text that no other request has: servers may remember what they have seen."""
+    if "messages" in body:
+        *before, last = body["messages"]
+        return body | {"messages": [*before, last | {"content": f"{last['content']} {number}"}]}
+    return body | {"input": [f"{text} {number}" for text in body["input"]]}
 
 
 def summarise(answers: list[Seen], case: Case, took_s: float) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import pytest
 
 from load.cases import CASES
-from load.traffic import Seen, summarise
+from load.traffic import Seen, numbered, summarise
 
 CHAT, WHOLE = CASES["chat-8"], CASES["one-token"]
 TOKEN = b'data: {"choices": [{"index": 0, "delta": {"content": "x"}}]}\n\n'
@@ -40,3 +40,12 @@ def test_a_case_with_an_answer_that_is_none_has_no_figures(seen: Seen, why: str)
     good = Seen(1.0, 200, [(1.5, TOKEN + END)])
     with pytest.raises(ValueError, match=why):
         summarise([good, seen], CHAT, took_s=2.0)
+
+
+def test_no_two_requests_have_the_same_text() -> None:
+    for case in CASES.values():
+        if case.body:
+            first, second = (numbered(case.body, number) for number in ("1", "2"))
+            assert first != second
+            assert first.keys() == case.body.keys()
+            assert case.body not in (first, second)
