@@ -39,5 +39,5 @@ def create_app(
     for router in (*PUBLIC, *GUARDED):
         app.include_router(router)
     app.user_middleware.append(Middleware(DirectRoutes, engine, app.routes))
-    app.state.document = Document(app.routes)
+    app.state.document = Document(app.routes, has_keys=keys is not None)
     return app

@@ -20,11 +20,15 @@ from app.dependencies import ready_engine
 from app.dialect import ANTHROPIC, OPENAI, RESPONSES, Dialect, dialect_of
 from app.errors import (
     RULES,
+    ForbiddenError,
+    RateLimitedError,
     RequestTooLargeError,
     Rule,
+    UnauthorizedError,
     UnsupportedMediaTypeError,
     failure_by,
 )
+from app.keys import ADMIN, PROBES
 from engine import Engine, EngineError
 from engine.errors import (
     EngineDeadError,
@@ -43,11 +47,15 @@ _REQUEST_ID: JsonSchema = {
     "required": True,
     "schema": {"type": "string"},
 }
+_KEYS: JsonSchema = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+}
 RETRY_AFTER: JsonSchema = {
     "retry-after": {
         "description": "Seconds after which trying again may help.",
         "required": True,
-        "schema": {"type": "integer", "minimum": 1, "maximum": 120},
+        "schema": {"type": "integer", "minimum": 1},
     }
 }
 
@@ -55,7 +63,9 @@ RETRY_AFTER: JsonSchema = {
 class Document:
     """Made when it is first asked for, since that takes some seconds; then it is bytes."""
 
-    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, routes: Sequence[BaseRoute], *, has_keys: bool) -> None:
+        """`has_keys` says whether requests need one."""
+        self._has_keys = has_keys
         self._routes = [route for route in routes if isinstance(route, APIRoute)]
         self._making = asyncio.Lock()
         self._body: bytes | None = None
@@ -69,11 +79,11 @@ class Document:
         return self._body
 
     def _make(self, schemas: Schemas) -> bytes:
-        return orjson.dumps(compose(self._routes, schemas))
+        return orjson.dumps(compose(self._routes, schemas, has_keys=self._has_keys))
 
 
-def compose(routes: Sequence[APIRoute], schemas: Schemas) -> dict[str, Any]:
-    """The document for these routes."""
+def compose(routes: Sequence[APIRoute], schemas: Schemas, *, has_keys: bool) -> dict[str, Any]:
+    """The document for these routes, of a server that asks for keys or does not."""
     document = get_openapi(
         title="unigate", version=release(), description=_DESCRIPTION, routes=routes
     )
@@ -81,6 +91,8 @@ def compose(routes: Sequence[APIRoute], schemas: Schemas) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):  # FastAPI's 422
         definitions.pop(unused, None)
     definitions.update(schemas.definitions)
+    if has_keys:
+        document["components"]["securitySchemes"] = _KEYS
     errors = _Errors()
     definitions.update(errors.definitions)
     for route in routes:
@@ -92,7 +104,12 @@ def compose(routes: Sequence[APIRoute], schemas: Schemas) -> dict[str, Any]:
             responses.pop(str(HTTPStatus.UNPROCESSABLE_ENTITY.value), None)
             if contract is not None:
                 _describe(operation, contract, errors.event_of(dialect))
-            responses.update(errors.responses(_kinds(route, contract), dialect))
+            kinds = _kinds(route, contract)
+            if has_keys and route.path not in PROBES:
+                operation["security"] = [{name: []} for name in _KEYS]
+                kinds |= {UnauthorizedError, RateLimitedError}
+                kinds |= {ForbiddenError} if route.path in ADMIN else set()
+            responses.update(errors.responses(kinds, dialect))
             for response in responses.values():
                 response.setdefault("headers", {}).update(_ids(dialect))
     return document

@@ -6,14 +6,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.budget import Budget
 from app.errors import ForbiddenError, RateLimitedError, UnauthorizedError, response_to
-from app.keys import Holder, KeyRing
+from app.keys import ADMIN, PROBES, Holder, KeyRing
 from app.observability.metrics import observe_key
 from engine import EngineError
 from engine.account import Account, account
 
-_PROBES = frozenset({"/v1/health/live", "/v1/health/ready", "/v1/health/startup"})
-# What changes the server for everybody.
-_ADMIN = frozenset({"/v1/load_lora_adapter", "/v1/unload_lora_adapter"})
 _BEARER = b"bearer "
 
 
@@ -26,7 +23,7 @@ class RequireKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request that may come in, and book what it has cost; answer any other."""
-        if scope["method"] in ("GET", "HEAD") and scope["path"] in _PROBES:
+        if scope["method"] in ("GET", "HEAD") and scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
         try:
@@ -53,7 +50,7 @@ class RequireKey:
             raise UnauthorizedError("This key is not known here.")
         if holder.has_expired:
             raise UnauthorizedError("This key has expired.")
-        if scope["path"] in _ADMIN and not holder.key.admin:
+        if scope["path"] in ADMIN and not holder.key.admin:
             raise ForbiddenError("This key may not change the server.")
         for what, budget in _budgets(holder).items():
             if (wait_s := budget.wait_s()) > 0:

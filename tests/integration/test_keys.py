@@ -273,6 +273,18 @@ def test_keys_do_not_share_a_cache_of_prompts(
     assert gained("team-b") == 0
 
 
+def test_the_document_says_what_a_key_is_needed_for(guarded: Server, keys: KeysFile) -> None:
+    answer = guarded.get("/openapi.json", headers=keys.header("team-a"), timeout=60)
+    document = answer.json()
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "x-api-key"}
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            is_probe = path.startswith("/v1/health/")
+            assert {"401", "429"}.isdisjoint(operation["responses"]) == is_probe
+            assert ("403" in operation["responses"]) == path.endswith("load_lora_adapter")
+            assert ("security" in operation) != is_probe
+
+
 def test_names_are_told_and_secrets_never(guarded: Server, keys: KeysFile) -> None:
     guarded.post(CHAT, ASK, headers=keys.header("team-b"))
     metrics = guarded.get("/v1/metrics", headers=keys.header("team-a")).text
