@@ -96,8 +96,7 @@ class KeyRing:
                 raise FilesUnusableError(f"{self._file}: {other} and {name} have the same key")
             old = before.get(name)
             # What has been spent stays spent, whatever else changes in the file.
-            is_same = old is not None and old.key == key
-            found[key.sha256] = old if is_same and old else Holder(name, key, self._salt)
+            found[key.sha256] = old if old and old.key == key else Holder(name, key, self._salt)
         self._holders = found
         log.info("keys.loaded", extra={"keys": len(found)})
 

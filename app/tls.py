@@ -6,7 +6,9 @@ a new certificate cuts nobody off.
 
 import logging
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 # https://wiki.mozilla.org/Security/Server_Side_TLS, "intermediate", without DHE.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+# OpenSSL takes some that `cryptography` does not.
+_NOT_A_CERTIFICATE = (ValueError, x509.InvalidVersion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,18 @@ class TlsFiles:
             _require(self.authorities, _CERTIFICATE, "a certificate")
             try:
                 context.load_verify_locations(self.authorities)
-            except ssl.SSLError as error:
+            except OSError as error:
                 raise _damaged(str(self.authorities), error) from None
             context.verify_mode = ssl.CERT_REQUIRED
         return context
+
+    def certificate(self) -> tuple[str, datetime]:
+        """Whose it is and until when it holds; raises `FilesUnusableError`."""
+        try:
+            found = x509.load_pem_x509_certificates(content(self.chain))[0]
+            return found.subject.rfc4514_string(), found.not_valid_after_utc
+        except _NOT_A_CERTIFICATE as error:
+            raise FilesUnusableError(f"{self.chain} is damaged: {error}") from None
 
     def _load_chain(self, context: ssl.SSLContext) -> None:
         def no_password() -> str:
@@ -57,8 +69,8 @@ class TlsFiles:
         _require(self.chain, _CERTIFICATE, "a certificate")
         try:
             context.load_cert_chain(self.chain, self.key, password=no_password)
-        except ssl.SSLError as error:
-            if error.reason == "KEY_VALUES_MISMATCH":
+        except OSError as error:
+            if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
                 raise FilesUnusableError(
                     f"{self.key} is not the key of the first certificate in {self.chain}"
                 ) from None
@@ -82,12 +94,11 @@ class Tls:
         await self._followed.follow()
 
     def _load(self) -> None:
-        self._in_force = self._files.load()
-        certificate = x509.load_pem_x509_certificates(content(self._files.chain))[0]
-        until = certificate.not_valid_after_utc
-        subject = certificate.subject.rfc4514_string()
+        context = self._files.load()
+        subject, until = self._files.certificate()
         log.info("tls.loaded", extra={"subject": subject, "until": until.isoformat()})
         observe_certificate(until.timestamp())
+        self._in_force = context
 
     def _hand_over(
         self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext
@@ -97,11 +108,13 @@ class Tls:
 
 
 def client_name(connection: Any) -> str | None:
-    """The subject of the client's certificate (RFC 4514); None where it has sent none."""
+    """The subject of the client's certificate (RFC 4514); None where it has sent none, or oddly."""
     certificate = connection.getpeercert(binary_form=True)
     if not certificate:
         return None
-    return x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
+    with suppress(*_NOT_A_CERTIFICATE):
+        return x509.load_der_x509_certificate(certificate).subject.rfc4514_string()
+    return None
 
 
 def _require(file: Path, marker: bytes, what: str) -> None:
@@ -109,5 +122,7 @@ def _require(file: Path, marker: bytes, what: str) -> None:
         raise FilesUnusableError(f"{file} has not {what} in PEM")
 
 
-def _damaged(files: str, error: ssl.SSLError) -> FilesUnusableError:
-    return FilesUnusableError(f"{files} is damaged: {error.reason or error}")
+def _damaged(files: str, error: OSError) -> FilesUnusableError:
+    """OpenSSL says no more than this; a file that has just vanished is no SSLError."""
+    reason = isinstance(error, ssl.SSLError) and error.reason
+    return FilesUnusableError(f"{files} is damaged: {reason or error}")

@@ -1,10 +1,12 @@
 """Short prompts are rendered on the event loop, and are the same prompts."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +25,9 @@ LONG = "word " * 1000
 @pytest.fixture(scope="module")
 def renderer(demo: Path) -> BaseRenderer[Any]:
     arguments = AsyncEngineArgs(model=str(demo), dtype="float32", enforce_eager=True)
-    found: BaseRenderer[Any] = renderer_from_config(arguments.create_engine_config())
+    # vLLM prepares this process to be an engine; the servers of other tests would inherit it.
+    with patch.dict(os.environ):
+        found: BaseRenderer[Any] = renderer_from_config(arguments.create_engine_config())
     return found
 
 

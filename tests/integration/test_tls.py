@@ -184,6 +184,11 @@ def spoil(files: Certificates, fault: str) -> str:
         case "cut":
             files.chain.write_bytes(files.chain.read_bytes()[:200])
             return "is damaged"
+        case "no such version":
+            der = bytearray(ssl.PEM_cert_to_DER_cert(files.chain.read_text()))
+            der[der.index(bytes.fromhex("a003020102")) + 4] = 5  # OpenSSL does not mind
+            files.chain.write_text(ssl.DER_cert_to_PEM_cert(bytes(der)))
+            return f"{files.chain} is damaged: 5 is not a valid X509 version"
         case "a password":
             command = ("openssl", "ec", "-in", files.key, "-aes256", "-passout", "pass:x")
             done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603  # ours
@@ -196,7 +201,15 @@ def spoil(files: Certificates, fault: str) -> str:
 
 @pytest.mark.parametrize(
     "fault",
-    ["no key", "key of another", "key in the chain's place", "cut", "a password", "authorities"],
+    [
+        "no key",
+        "key of another",
+        "key in the chain's place",
+        "cut",
+        "no such version",
+        "a password",
+        "authorities",
+    ],
 )
 def test_files_that_cannot_be_used_are_named(files: Certificates, fault: str) -> None:
     said = spoil(files, fault)

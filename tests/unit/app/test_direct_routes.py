@@ -52,7 +52,7 @@ def with_route(dependency: Any) -> FastAPI:
 
     @router.post("/new", response_model=None)
     async def new(engine: ReadyEngine) -> Answering:
-        raise NotImplementedError(engine)
+        raise AssertionError(f"{engine} is asked for by a request that was refused")
 
     app = FastAPI()
     app.include_router(router)
