@@ -79,7 +79,7 @@ def from_settings(settings: Settings) -> list[Argument]:
             made.append(Argument(f"--no-{flag.removeprefix('--')}", (), source))
         elif value is not None and value is not False:
             made.append(Argument(flag, (str(value),), source))
-    return [*made, *_of_adapters(settings), *_of_images(settings)]
+    return [*made, *_of_adapters(settings), *_of_images(settings), *_of_logs(settings)]
 
 
 def _of_adapters(settings: Settings) -> list[Argument]:
@@ -100,6 +100,12 @@ def _of_images(settings: Settings) -> list[Argument]:
         return []
     limits = json.dumps({"image": settings.max_images_per_prompt})
     return [Argument("--limit-mm-per-prompt", (limits,), names_of("max_images_per_prompt")[0])]
+
+
+def _of_logs(settings: Settings) -> list[Argument]:
+    # A bar that is drawn again and again is no line.
+    source = names_of("jsonl_logging")[0]
+    return [Argument("--no-use-tqdm-on-load", (), source)] if settings.jsonl_logging else []
 
 
 def from_profile(flags: Mapping[str, str], name: str) -> list[Argument]:

@@ -10,7 +10,7 @@ from app.about import release
 from app.exit_codes import ExitCode
 from app.observability.logging import configure
 from app.plan import plan
-from app.settings import BadSettingsError, Settings, names_of, read, termination_log
+from app.settings import BadSettingsError, Settings, names_of, read, termination_log, wants_jsonl
 from app.termination import report
 
 log = logging.getLogger(__name__)
@@ -85,10 +85,10 @@ def serve(words: Sequence[str]) -> NoReturn:
     if {"--help", "-h"} & set(words):
         _print_help()
         sys.exit(0)
-    configure("INFO")
+    configure("INFO", jsonl=wants_jsonl())
     try:
         resolved = read()
-        configure(resolved.settings.log_level)
+        configure(resolved.settings.log_level, jsonl=resolved.settings.jsonl_logging)
         made = plan(resolved, [word for word in words if word != "--dry-run"])
     except BadSettingsError as error:
         report(ExitCode.BAD_SETTINGS, str(error), termination_log())

@@ -24,6 +24,7 @@ from app.front import Front, Probes
 from app.health import Health
 from app.keys import KeyRing
 from app.middleware.request_id import RequestId
+from app.observability.logging import FORMATTER_OF_ENGINE
 from app.observability.loop_lag import watch_loop_lag
 from app.observability.metrics import EngineMetrics, observe_loop_lag, observe_state
 from app.plan import Plan
@@ -98,6 +99,7 @@ async def _live(plan: Plan, doors: Doors, keys: KeyRing | None) -> Ending:
         EngineMetrics(),
         partial(place_for_compiled, plan.resolved.settings),
         log_level=plan.resolved.settings.log_level,
+        log_formatter=FORMATTER_OF_ENGINE if plan.resolved.settings.jsonl_logging else None,
     )
     progress, about = Progress(), About()
     health = Health(engine.states, engine.inflight, progress)

@@ -5,17 +5,18 @@ The table in README.md and the test that compares it are made from `Settings`.
 
 import difflib
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from app.adapter_settings import AdapterSettings
+from app.limit_settings import LimitSettings
 from app.listener_settings import ListenerSettings
+from app.log_settings import LogSettings
 from app.media_settings import MediaSettings
 from app.nim_variables import NOT_SUPPORTED, TOLERATED
 from app.setting import setting as _setting
@@ -23,8 +24,6 @@ from profiles.access import Access
 
 _PREFIXES = ("NIM_", "UNIGATE_")
 # https://nginx.org/en/docs/syntax.html
-_SIZE = re.compile(r"(\d+)([kmg]?)")
-_SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30}
 _OF_ADAPTERS = (
     "NIM_PEFT_REFRESH_INTERVAL", "NIM_PEFT_API_TIMEOUT_SECS", "VLLM_ALLOW_RUNTIME_LORA_UPDATING",
     "NIM_MAX_LORA_RANK", "NIM_MAX_GPU_LORAS", "NIM_MAX_CPU_LORAS",
@@ -46,7 +45,7 @@ def _default_cache() -> Path:
     return _home() / "unigate"
 
 
-class Settings(ListenerSettings, MediaSettings):
+class Settings(AdapterSettings, LimitSettings, ListenerSettings, LogSettings, MediaSettings):
     """What the process is told through its environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -162,37 +161,6 @@ class Settings(ListenerSettings, MediaSettings):
         3600.0, "UNIGATE_CREDENTIAL_CHECK_INTERVAL_S", gt=0,
         description="How often the source's credentials are checked while serving.",
     )  # fmt: skip
-    peft_source: Path | None = _setting(
-        None, "NIM_PEFT_SOURCE",
-        description="Directory of LoRA adapters, each in a directory that has its name; switches "
-        "LoRA on. They are copied to `TMPDIR` while they are served.",
-    )  # fmt: skip
-    peft_refresh_interval_s: float | None = _setting(
-        None, "NIM_PEFT_REFRESH_INTERVAL", gt=0,
-        description="How often adapters that were added, changed or removed are looked for; "
-        "without it, at the start only.",
-    )  # fmt: skip
-    peft_timeout_s: float = _setting(
-        60.0, "NIM_PEFT_API_TIMEOUT_SECS", gt=0, description="Longest time to load an adapter."
-    )
-    allow_runtime_lora_updating: bool = _setting(
-        False, "VLLM_ALLOW_RUNTIME_LORA_UPDATING",
-        description="Clients may load and unload adapters that are below `NIM_PEFT_SOURCE`.",
-    )  # fmt: skip
-    max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = _setting(
-        32, "NIM_MAX_LORA_RANK", description="Highest rank of an adapter."
-    )
-    max_gpu_loras: int = _setting(
-        8, "NIM_MAX_GPU_LORAS", gt=0, description="Adapters that may be used in one step."
-    )
-    max_cpu_loras: int | None = _setting(
-        None, "NIM_MAX_CPU_LORAS", gt=0,
-        description="Adapters kept in the engine's memory, where others are read again when used; "
-        "16 without it, or `NIM_MAX_GPU_LORAS` if that is more.",
-    )  # fmt: skip
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = _setting(
-        "INFO", "NIM_LOG_LEVEL", description="How much is logged, by the engine too."
-    )
     start_timeout_s: float = _setting(
         3600.0, "UNIGATE_START_TIMEOUT_S", gt=0,
         description="Longest time for the engine to load the model and produce a token.",
@@ -210,57 +178,6 @@ class Settings(ListenerSettings, MediaSettings):
         description="Longest time from a request's body to the end of its answer; then the engine "
         "stops working on it. No limit without it.",
     )  # fmt: skip
-    max_body_size: int = _setting(
-        50 << 20, "NIM_PROXY_CLIENT_MAX_BODY_SIZE", ge=0,
-        description="Largest body of a request in bytes, or as nginx has it: `500m`, `1g`, 0 for "
-        "any size.",
-    )  # fmt: skip
-    max_messages: int = _setting(
-        4096, "UNIGATE_MAX_MESSAGES", gt=0,
-        description="Most messages of a chat, or items of a response's input.",
-    )  # fmt: skip
-    max_inputs: int = _setting(
-        2048, "UNIGATE_MAX_INPUTS", gt=0,
-        description="Most prompts or texts of one request, times the answers to each.",
-    )  # fmt: skip
-    max_n: int = _setting(128, "UNIGATE_MAX_N", gt=0, description="Most answers to one prompt.")
-    max_stop: int = _setting(
-        32, "UNIGATE_MAX_STOP", gt=0, description="Most stop strings of a request."
-    )
-    max_tools: int = _setting(
-        256, "UNIGATE_MAX_TOOLS", gt=0, description="Most tools of a request."
-    )
-    max_schema_kib: int = _setting(
-        256, "UNIGATE_MAX_SCHEMA_KIB", gt=0,
-        description="Largest JSON schema, grammar or regular expression of a request.",
-    )  # fmt: skip
-    max_schema_depth: int = _setting(
-        64, "UNIGATE_MAX_SCHEMA_DEPTH", gt=0, le=250,  # orjson writes no deeper
-        description="How deep such a schema may be nested, in brackets.",
-    )  # fmt: skip
-    max_tokens: int | None = _setting(
-        None, "UNIGATE_MAX_TOKENS", gt=0,
-        description="Most tokens of an answer that a request may ask for; the context's end "
-        "without it.",
-    )  # fmt: skip
-    responses_mib: int = _setting(
-        256, "UNIGATE_RESPONSES_MIB", ge=0,
-        description="Memory for the responses of `/v1/responses` that are kept for later.",
-    )  # fmt: skip
-    responses_kept_s: float = _setting(
-        3600.0, "UNIGATE_RESPONSES_KEPT_S", gt=0,
-        description="How long such a response is kept.",
-    )  # fmt: skip
-    max_audio_mib: int = _setting(
-        25, "UNIGATE_MAX_AUDIO_MIB", gt=0,
-        description="Largest file that `/v1/audio` takes; `NIM_PROXY_CLIENT_MAX_BODY_SIZE` must "
-        "leave room for it.",
-    )  # fmt: skip
-    max_audio_s: float = _setting(
-        600.0, "UNIGATE_MAX_AUDIO_S", gt=0,
-        description="Longest audio that `/v1/audio` or a chat takes; decoded, a second has 64 kB "
-        "in the one, 192 kB in the other.",
-    )  # fmt: skip
     drain_delay_s: float = _setting(
         5.0, "UNIGATE_DRAIN_DELAY_S", ge=0,
         description="Time after SIGTERM for load balancers to take the server out of service.",
@@ -276,23 +193,6 @@ class Settings(ListenerSettings, MediaSettings):
     strict_env: bool = _setting(
         False, "UNIGATE_STRICT_ENV", description="Unknown NIM_* and UNIGATE_* variables are errors."
     )
-
-    @field_validator("max_lora_rank", mode="before")
-    @classmethod
-    def _rank_as_a_number(cls, value: object) -> object:
-        return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _levels_in_any_case(cls, value: object) -> object:
-        level = str(value).upper()
-        return {"TRACE": "DEBUG", "DEFAULT": "INFO"}.get(level, level)
-
-    @field_validator("max_body_size", mode="before")
-    @classmethod
-    def _sizes_as_nginx_has_them(cls, value: object) -> object:
-        found = _SIZE.fullmatch(str(value).strip().lower())
-        return int(found[1]) << _SHIFTS[found[2]] if found else value
 
     @property
     def hub_caches(self) -> tuple[Path, ...]:
@@ -327,6 +227,18 @@ def termination_log(environment: Mapping[str, str] | None = None) -> Path:
     environment = os.environ if environment is None else environment
     default: Path = Settings.model_fields["termination_log"].default
     return Path(environment.get(names_of("termination_log")[0]) or default)
+
+
+def wants_jsonl(environment: Mapping[str, str] | None = None) -> bool:
+    """How to write what is wrong with the settings, before they are read."""
+    environment = os.environ if environment is None else environment
+    (name,) = names_of("jsonl_logging")
+    try:
+        return LogSettings.model_validate(
+            {"jsonl_logging": environment.get(name) or False}
+        ).jsonl_logging
+    except ValidationError:
+        return False
 
 
 def names_of(setting: str) -> list[str]:

@@ -56,8 +56,10 @@ class Engine:
         compiled: Callable[[], Path | None],
         *,
         log_level: str = "INFO",
+        log_formatter: str | None = None,
     ) -> None:
-        """`observer` is told what happens besides.
+        """`observer` is told what happens besides; `log_formatter` is the dotted name of a class
+        that writes the engine's lines, in all of its processes.
 
         `compiled` says, and may take a while, where to keep what the engine compiles; None: it
         cannot be kept.
@@ -67,6 +69,7 @@ class Engine:
         self._observer = observer
         self._keeping: asyncio.Future[None] | None = None
         self._log_level = log_level
+        self._log_formatter = log_formatter
         self._model: Model | None = None
         self._config: EngineConfig | None = None
         self._guard: Guard | None = None
@@ -141,6 +144,8 @@ class Engine:
         forks = forkserver.is_possible()
         scratch = Path(self._scratch.name)
         environment.prepare(scratch, self._log_level, self._compiled() or scratch / "compiled")
+        if self._log_formatter is not None:
+            environment.write_log_as(self._log_formatter, scratch)
         if forks:
             forkserver.start()
         return forks

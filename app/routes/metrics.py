@@ -4,10 +4,13 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
+from app.observability.nim_names import WithNimNames
+
 router = APIRouter()
+_ALL = WithNimNames(REGISTRY)
 
 
 @router.get("/v1/metrics", response_class=PlainTextResponse)
 async def metrics() -> Response:
-    """Everything in the registry, vLLM's metrics and ours, in Prometheus' text format."""
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    """VLLM's metrics, some by two names, and ours, in Prometheus' text format."""
+    return Response(generate_latest(_ALL), media_type=CONTENT_TYPE_LATEST)

@@ -1,5 +1,7 @@
 """vLLM's knobs that exist only as environment variables."""
 
+import json
+import logging.config
 import os
 from pathlib import Path
 
@@ -9,6 +11,8 @@ MEDIA_CONNECTOR = "unigate"
 """The name by which vLLM finds what loads media (`engine.vllm.media`)."""
 
 _ANY_NUMBER = 1_000_000
+
+_LOGGING = "VLLM_LOGGING_CONFIG_PATH"
 
 # Who compiles, and where each keeps it.
 _COMPILED = {
@@ -49,6 +53,42 @@ def prepare(scratch: Path, log_level: str, compiled: Path) -> None:
         _default(name, str(_ANY_NUMBER))
     # Nothing is reported to anyone unless the user asks for it.
     _default("VLLM_NO_USAGE_STATS", "1")
+
+
+def write_log_as(formatter: str, scratch: Path) -> None:
+    """Have vLLM's lines written by a class of this dotted name, in all of its processes.
+
+    So that there are no others, Python's warnings and libtorch's are left out.
+    """
+    _default("PYTHONWARNINGS", "ignore")
+    _default("TORCH_CPP_LOG_LEVEL", "ERROR")
+    level, stream = os.environ["VLLM_LOGGING_LEVEL"], os.environ["VLLM_LOGGING_STREAM"]
+    file = scratch / "logging.json"
+    file.write_text(
+        json.dumps(
+            {
+                "version": 1,
+                "disable_existing_loggers": False,
+                "formatters": {"lines": {"()": formatter}},
+                "handlers": {
+                    "vllm": {
+                        "class": "logging.StreamHandler",
+                        "formatter": "lines",
+                        "stream": stream,
+                    }
+                },
+                "loggers": {"vllm": {"handlers": ["vllm"], "level": level, "propagate": False}},
+                "root": {"handlers": ["vllm"], "level": "WARNING"},
+            }
+        )
+    )
+    _default(_LOGGING, str(file))
+
+
+def configure_logging() -> None:
+    """Do so before vLLM does: it says something while it is imported."""
+    if file := os.environ.get(_LOGGING):
+        logging.config.dictConfig(json.loads(Path(file).read_text()))
 
 
 def prepare_for(config: EngineConfig) -> None:

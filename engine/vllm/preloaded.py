@@ -1,11 +1,12 @@
 """What `engine.vllm.forkserver` imports, so that the engine's processes need not."""
 
 from engine import garbage
-from engine.vllm import forkserver
+from engine.vllm import environment, forkserver
 
 # Forks share what nobody writes to, and the collector writes to what it looks at: what is there
 # at the end of this is never looked at again.
 with garbage.only_young():
+    environment.configure_logging()
     forkserver.use()
 
     import vllm.v1.engine.core

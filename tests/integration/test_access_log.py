@@ -3,6 +3,7 @@
 import re
 import shlex
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,13 @@ def ask(server: Server, path: str, body: dict[str, Any]) -> dict[str, str]:
     request_id = uuid.uuid4().hex
     server.post(path, body, headers={"x-request-id": request_id})
     return line_of(server, request_id)
+
+
+def test_readers_are_told_of_every_field(server: Server) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    table = readme.partition("## Logs")[2].partition("## ")[0]
+    told = set(re.findall(r"`(\w+)`", table))
+    assert ask(server, CHAT, ASK).keys() <= told
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])

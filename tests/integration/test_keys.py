@@ -1,5 +1,6 @@
 """A server with keys: nobody gets in without one, and each as far as it reaches."""
 
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ def guarded(
     demo: Path, slow: float, keys: KeysFile, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("guarded") / "log"
-    environment = {"UNIGATE_API_KEYS_PATH": str(keys.path)}
+    environment = {"UNIGATE_API_KEYS_PATH": str(keys.path), "NIM_JSONL_LOGGING": "1"}
     with Server(str(demo), log=log, slow=slow, environment=environment) as running:
         running.wait_until_ready()
         yield running
@@ -289,6 +290,19 @@ def test_names_are_told_and_secrets_never(guarded: Server, keys: KeysFile) -> No
     guarded.post(CHAT, ASK, headers=keys.header("team-b"))
     metrics = guarded.get("/v1/metrics", headers=keys.header("team-a")).text
     assert 'unigate_key_tokens_total{key="team-b",kind="output"}' in metrics
-    wait_until(lambda: "key=team-b" in guarded.log, within_s=5, what="the line is there")
+    wait_until(lambda: '"key":"team-b"' in guarded.log, within_s=5, what="the line is there")
     for text in (guarded.log, metrics):
         assert "secret-" not in text
+
+
+def test_every_line_of_the_log_is_an_object(guarded: Server, keys: KeysFile) -> None:
+    guarded.post(CHAT, ASK, headers=keys.header("team-a"))
+    wait_until(lambda: '"path":"/v1/chat/completions"' in guarded.log, within_s=5, what="a line")
+    lines = [json.loads(line) for line in guarded.log.splitlines()]
+    assert all({"timestamp", "level", "message", "source"} <= line.keys() for line in lines)
+    # The engine core's and the worker's, too.
+    assert {"EngineCore", "MainProcess"} <= {line["process"].split("_")[0] for line in lines}
+    assert {"app.access", "vllm"} <= {
+        name if name.startswith("app") else name.partition(".")[0]
+        for name in (line["logger"] for line in lines)
+    }
