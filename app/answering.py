@@ -1,16 +1,20 @@
 """Carries a request to the engine and its answer back, and stops when the client leaves."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar, overload
 
+import orjson
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import UnsupportedMediaTypeError, event_of
 from app.wire import wire_of
 from engine import Answer, EngineError, Stream, Whole
+from engine.account import Account, account
+from engine.admission import Admission, Ticket
 from engine.engine import Engine
 from engine.errors import DeadlineExceededError
 
@@ -73,15 +77,27 @@ class Answering(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raises `EngineError` as long as nothing has been sent."""
         body = await self._read(scope, receive)
-        if body is None:
-            return
-        await self._engine.turnstile.enter()
-        _ = self._engine.serving  # raises when the state has changed meanwhile
-        with self._engine.inflight.track():
+        if body is not None:
             await _unless_gone(scope, self._respond(body, scope, send))
 
     async def _respond(self, body: Any, scope: Scope, send: Send) -> None:
-        within = _Deadline(self._engine.request_timeout_s)
+        engine = self._engine
+        within = _Deadline(engine.request_timeout_s)
+        mine = account.get()
+        mine.ticket = engine.admission.enter(mine.holder)
+        if mine.ticket is None:
+            _ = engine.serving  # who drains lets nobody wait
+            async with within.left():
+                mine.ticket = await _wait_in_line(engine.admission, mine, body)
+        try:
+            await engine.turnstile.enter()
+            _ = engine.serving  # raises when the state has changed meanwhile
+            with engine.inflight.track():
+                await self._answer(body, within, scope, send)
+        finally:
+            mine.ticket.leave()
+
+    async def _answer(self, body: Any, within: "_Deadline", scope: Scope, send: Send) -> None:
         async with within.left():
             answer = await self._ask(body)
         match answer:
@@ -89,6 +105,25 @@ class Answering(Response):
                 await _send_whole(whole, send)
             case Stream() as stream:
                 await _send_stream(stream, within, scope, send)
+
+
+async def _wait_in_line(admission: Admission, mine: Account, body: Any) -> Ticket:
+    began_s = time.monotonic()
+    try:
+        return await admission.wait(
+            mine.holder, _priority(body) if admission.honours_priority else 0
+        )
+    finally:
+        mine.waited_s = time.monotonic() - began_s
+
+
+def _priority(body: Any) -> int:
+    """The one that a JSON body has; what is wrong with it is said when it is its turn."""
+    if isinstance(body, bytes) and b'"priority"' in body:
+        with suppress(orjson.JSONDecodeError, AttributeError):
+            priority = orjson.loads(body).get("priority")
+            return priority if type(priority) is int else 0
+    return 0
 
 
 class _Deadline:
@@ -124,12 +159,14 @@ async def _send_stream(stream: Stream, within: _Deadline, scope: Scope, send: Se
     try:
         # The answer begins before its first token: only then can the client be seen to leave.
         await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+        wire.is_streaming = True
         try:
             async with within.left():
                 await stream.run(wire)
         except EngineError as error:
             wire.write(event_of(error, scope, wire.written))
     finally:
+        wire.is_streaming = False
         await stream.close()
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 

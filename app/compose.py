@@ -12,6 +12,7 @@ from app.arguments import Argument
 from app.plan import Plan
 from app.settings import Settings
 from engine import AdapterOptions, EngineConfig
+from engine.admission import AdmissionRules
 from engine.limits import Limits
 from engine.media.rules import MediaRules
 from profiles.errors import ModelNotAvailableError
@@ -166,6 +167,11 @@ async def prepare(choice: Choice, progress: Progress) -> EngineConfig:
         kill_after_s=settings.kill_after_s,
         request_timeout_s=settings.request_timeout_s,
         limits=limits(settings),
+        admission=AdmissionRules(
+            waiting=settings.max_waiting,
+            wait_s=settings.max_wait_s,
+            queued_tokens=settings.max_queued_tokens,
+        ),
         responses_bytes=settings.responses_mib << 20,
         responses_kept_s=settings.responses_kept_s,
         audio_bytes=settings.max_audio_mib << 20,

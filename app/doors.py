@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
+from app.connection import Patience
 from app.followed_files import FilesUnusableError
 from app.listener_settings import ListenerSettings
 from app.server import PortUnusableError, Server, bind
@@ -27,6 +28,14 @@ class Doors:
     def __init__(self, host: str, port: int, settings: ListenerSettings) -> None:
         """Bind the ports and read the certificates; raises `DoorUnusableError`."""
         self._tls = _tls(settings)
+        self._patience = Patience(
+            head_s=settings.header_timeout_s,
+            body_s=settings.body_timeout_s,
+            read_s=settings.send_timeout_s,
+            idle_s=settings.keep_alive_s,
+            comment_s=settings.stream_comment_s,
+            connections=settings.max_connections,
+        )
         own = settings.health_port
         if own == port and port != 0:
             own = None  # the same port is no second one
@@ -55,9 +64,9 @@ class Doors:
 
     async def serve(self, app: ASGIApp, probes: ASGIApp) -> None:
         """Serve until `close`; `probes` is for the port of their own."""
-        serving = [(Server(app, self._tls), self._listener)]
+        serving = [(Server(app, self._patience, self._tls), self._listener)]
         if self._probes is not None:
-            serving.append((Server(probes), self._probes))
+            serving.append((Server(probes, self._patience), self._probes))
         self._servers = [server for server, _ in serving]
         await asyncio.gather(*(server.serve(sockets=[door]) for server, door in serving))
 

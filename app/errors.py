@@ -27,6 +27,7 @@ from engine.errors import (
     ModelNotFoundError,
     OverloadedError,
     ResponseNotFoundError,
+    ShareUsedError,
     TaskNotSupportedError,
 )
 
@@ -37,6 +38,22 @@ class UnsupportedMediaTypeError(InvalidRequestError):
 
 class RequestTooLargeError(InvalidRequestError):
     """The body, or a part of it, has more bytes than are read."""
+
+
+class NotHttpError(InvalidRequestError):
+    """What was sent is not HTTP."""
+
+
+class HeadTooLargeError(InvalidRequestError):
+    """The request's headers have more bytes than are read."""
+
+
+class RequestTimeoutError(InvalidRequestError):
+    """The request did not arrive in time."""
+
+
+class TooManyConnectionsError(EngineError):
+    """As many clients are connected as may be."""
 
 
 class RouteNotFoundError(EngineError):
@@ -58,7 +75,8 @@ class RateLimitedError(EngineError):
 
     def __init__(self, message: str, headers: Mapping[str, str], retry_after_s: int) -> None:
         super().__init__(message)
-        self.headers = {**headers, "retry-after": str(retry_after_s)}
+        self.headers = headers
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +109,20 @@ RULES: dict[type[EngineError], Rule] = {
     RequestTooLargeError: Rule(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _INVALID, "request_too_large", closes=True
     ),
+    NotHttpError: Rule(HTTPStatus.BAD_REQUEST, _INVALID, "not_http", closes=True),
+    HeadTooLargeError: Rule(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _INVALID, "headers_too_large", closes=True
+    ),
+    RequestTimeoutError: Rule(HTTPStatus.REQUEST_TIMEOUT, _INVALID, "request_timeout", closes=True),
+    TooManyConnectionsError: Rule(
+        HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "too_many_connections", 1, closes=True
+    ),
     ModelNotFoundError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "model_not_found"),
     ResponseNotFoundError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "response_not_found"),
     RouteNotFoundError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "route_not_found"),
     TaskNotSupportedError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "task_not_supported"),
     AdaptersNotEnabledError: Rule(HTTPStatus.NOT_FOUND, "not_found_error", "adapters_not_enabled"),
+    ShareUsedError: Rule(HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_error", "share_used", 1),
     OverloadedError: Rule(HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "overloaded", 1),
     EngineNotReadyError: Rule(HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "engine_not_ready", 5),
     EngineStalledError: Rule(HTTPStatus.SERVICE_UNAVAILABLE, _SERVER, "engine_stalled", 10),
@@ -127,18 +154,22 @@ def failure_by(rule: Rule, message: str, param: str | None = None) -> Failure:
 def event_of(error: EngineError, scope: Scope, position: int) -> bytes:
     """The last event of a stream that failed; `position` counts the events before it."""
     dialect = dialect_of(scope["path"])
-    return dialect.write_event(failure_of(error), _request_id(scope), position)
+    failure = failure_of(error)
+    _note(failure, scope)
+    return dialect.write_event(failure, _request_id(scope), position)
 
 
 def response_to(error: EngineError, scope: Scope) -> Response:
     """The whole answer for an engine error."""
     rule = rule_for(error)
     headers: dict[str, str] = {}
-    if rule.retry_after_s is not None:
-        headers["retry-after"] = str(rule.retry_after_s)
+    # Some know better when to come again.
+    retry_after_s = getattr(error, "retry_after_s", None) or rule.retry_after_s
+    if retry_after_s is not None:
+        headers["retry-after"] = str(retry_after_s)
     if rule.closes:
         headers["connection"] = "close"
-    headers |= getattr(error, "headers", {})  # knows better when to come again
+    headers |= getattr(error, "headers", {})
     return _response(failure_of(error), scope, headers)
 
 
@@ -183,9 +214,15 @@ def bug_response(scope: Scope) -> Response:
 
 def _response(failure: Failure, scope: Scope, headers: Mapping[str, str]) -> Response:
     dialect = dialect_of(scope["path"])
+    _note(failure, scope)
     body = dialect.write(failure, _request_id(scope))
     status = dialect.status(failure)
     return Response(body, status, headers=headers, media_type="application/json")
+
+
+def _note(failure: Failure, scope: Scope) -> None:
+    """For the log."""
+    scope.setdefault("state", {})["code"] = failure.code
 
 
 def _request_id(scope: Scope) -> str:

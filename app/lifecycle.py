@@ -26,7 +26,12 @@ from app.keys import KeyRing
 from app.middleware.request_id import RequestId
 from app.observability.logging import FORMATTER_OF_ENGINE
 from app.observability.loop_lag import watch_loop_lag
-from app.observability.metrics import EngineMetrics, observe_loop_lag, observe_state
+from app.observability.metrics import (
+    EngineMetrics,
+    observe_admission,
+    observe_loop_lag,
+    observe_state,
+)
 from app.plan import Plan
 from app.settings import Settings
 from app.termination import report
@@ -101,6 +106,7 @@ async def _live(plan: Plan, doors: Doors, keys: KeyRing | None) -> Ending:
         log_level=plan.resolved.settings.log_level,
         log_formatter=FORMATTER_OF_ENGINE if plan.resolved.settings.jsonl_logging else None,
     )
+    observe_admission(engine.admission)
     progress, about = Progress(), About()
     health = Health(engine.states, engine.inflight, progress)
     probes = Probes(health)

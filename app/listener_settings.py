@@ -18,6 +18,33 @@ class ListenerSettings(BaseModel):
         8000, "NIM_SERVER_PORT", "NIM_HTTP_API_PORT", ge=0, le=65535,
         description="Port to listen on; 0 takes a free one.",
     )  # fmt: skip
+    max_connections: int = setting(
+        8192, "UNIGATE_MAX_CONNECTIONS", gt=0,
+        description="Most clients at a time; one more ends the connection that has been idle for "
+        "longest, or is answered with 503.",
+    )  # fmt: skip
+    header_timeout_s: float = setting(
+        20.0, "UNIGATE_HEADER_TIMEOUT_S", gt=0,
+        description="Longest time for a request's headers to arrive, and for a TLS handshake.",
+    )  # fmt: skip
+    body_timeout_s: float = setting(
+        60.0, "UNIGATE_BODY_TIMEOUT_S", gt=0,
+        description="Longest time for a request's body to arrive; a second more for each 64 KiB.",
+    )  # fmt: skip
+    send_timeout_s: float = setting(
+        60.0, "UNIGATE_SEND_TIMEOUT_S", gt=0,
+        description="Longest time for which a client may take nothing of its answer.",
+    )  # fmt: skip
+    keep_alive_s: int = setting(
+        75, "UNIGATE_KEEP_ALIVE_S", gt=0,
+        description="How long a connection is kept for another request; longer than what is in "
+        "front of the server keeps it.",
+    )  # fmt: skip
+    stream_comment_s: float = setting(
+        15.0, "UNIGATE_STREAM_COMMENT_S", ge=0,
+        description="Silence of a stream after which a comment is sent, so that nothing on the "
+        "way takes it for dead; 0: never.",
+    )  # fmt: skip
     health_port: int | None = setting(
         None, "NIM_HEALTH_PORT", ge=0, le=65535,
         description="Another port, never encrypted, that answers probes and nothing else.",

@@ -22,6 +22,7 @@ from app.errors import (
     RULES,
     ForbiddenError,
     RateLimitedError,
+    RequestTimeoutError,
     RequestTooLargeError,
     Rule,
     UnauthorizedError,
@@ -36,6 +37,8 @@ from engine.errors import (
     EngineNotReadyError,
     EngineStalledError,
     InvalidRequestError,
+    OverloadedError,
+    ShareUsedError,
 )
 from engine.schemas import REFERENCE, JsonSchema, RouteSchemas, Schemas
 
@@ -108,6 +111,7 @@ def compose(routes: Sequence[APIRoute], schemas: Schemas, *, has_keys: bool) -> 
             if has_keys and route.path not in PROBES:
                 operation["security"] = [{name: []} for name in _KEYS]
                 kinds |= {UnauthorizedError, RateLimitedError}
+                kinds |= {ShareUsedError} if OverloadedError in kinds else set()
                 kinds |= {ForbiddenError} if route.path in ADMIN else set()
             responses.update(errors.responses(kinds, dialect))
             for response in responses.values():
@@ -156,7 +160,7 @@ def _kinds(route: APIRoute, contract: RouteSchemas | None) -> set[type[EngineErr
     if contract is not None:
         kinds.update(contract.errors)
         if contract.request is not None:
-            kinds.update((UnsupportedMediaTypeError, RequestTooLargeError))
+            kinds.update((UnsupportedMediaTypeError, RequestTooLargeError, RequestTimeoutError))
     return kinds
 
 

@@ -4,16 +4,19 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.wire import Wire, lend_wire
+from app.connection import Connection, Idlers, Patience
 
 if TYPE_CHECKING:
     from app.tls import Tls
+
+
+_TICKS = 10
 
 
 class PortUnusableError(Exception):
@@ -42,42 +45,17 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
     return listener
 
 
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's, which lets the answering of a request have its connection."""
-
-    _wire: Wire
-    _client_name: str | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(transport)
-        self._wire = Wire(transport, self.flow)
-        encryption = transport.get_extra_info("ssl_object")
-        if encryption is not None:
-            from app.tls import client_name  # noqa: PLC0415  # takes a while where nobody needs it
-
-            self._client_name = client_name(encryption)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        lend_wire(self.scope, self._wire)
-        if self._client_name is not None:
-            # https://asgi.readthedocs.io/en/latest/specs/tls.html
-            self.scope["extensions"]["tls"] = {"client_cert_name": self._client_name}
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._wire.lose()
-
-
 class Server(uvicorn.Server):
     """A uvicorn server that stops when `should_exit` is set, and never by a signal of its own."""
 
-    def __init__(self, app: ASGIApp, tls: "Tls | None" = None) -> None:
+    def __init__(self, app: ASGIApp, patience: Patience, tls: "Tls | None" = None) -> None:
+        self._patience = patience
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http=_Protocol,
+                http=Connection,
+                timeout_keep_alive=patience.idle_s,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -88,6 +66,37 @@ class Server(uvicorn.Server):
                 ssl_context_factory=(lambda *_: tls.context) if tls else None,
             )
         )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, where uvicorn's own would not know our connections, nor limit the handshake."""
+        make = partial(
+            Connection,
+            patience=self._patience,
+            idlers=Idlers(),
+            config=self.config,
+            server_state=self.server_state,
+            app_state={},
+        )
+        encryption = self.config.ssl
+        self.servers = [
+            await asyncio.get_running_loop().create_server(
+                make,
+                sock=door,
+                ssl=encryption,
+                ssl_handshake_timeout=self._patience.head_s if encryption else None,
+                backlog=self.config.backlog,
+            )
+            for door in sockets or ()
+        ]
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """As uvicorn's, which does this ten times a second."""
+        if counter % _TICKS == 0:
+            now_s = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                connection.look(now_s)  # type: ignore[union-attr]  # ours
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

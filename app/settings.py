@@ -19,6 +19,7 @@ from app.listener_settings import ListenerSettings
 from app.log_settings import LogSettings
 from app.media_settings import MediaSettings
 from app.nim_variables import NOT_SUPPORTED, TOLERATED
+from app.overload_settings import OverloadSettings
 from app.setting import setting as _setting
 from profiles.access import Access
 
@@ -45,7 +46,14 @@ def _default_cache() -> Path:
     return _home() / "unigate"
 
 
-class Settings(AdapterSettings, LimitSettings, ListenerSettings, LogSettings, MediaSettings):
+class Settings(
+    AdapterSettings,
+    LimitSettings,
+    ListenerSettings,
+    LogSettings,
+    MediaSettings,
+    OverloadSettings,
+):
     """What the process is told through its environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

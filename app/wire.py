@@ -11,6 +11,8 @@ from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 
 _EXTENSION = "unigate.wire"
+# https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes
+_COMMENT = b"e\r\n: keep-alive\n\n\r\n"
 
 
 class Wire:
@@ -18,6 +20,9 @@ class Wire:
 
     written = 0
     """How many frames the answer has so far."""
+
+    is_streaming = False
+    """Whether frames are written, between whose ends something else may stand."""
 
     _on_lost: Callable[[], None] | None = None
 
@@ -49,6 +54,11 @@ class Wire:
         if body and not self._transport.is_closing():  # an empty chunk would be the last
             self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return not self._flow.write_paused
+
+    def comment(self) -> None:
+        """Send what readers of a stream skip, so that nothing on the way takes it for dead."""
+        if not self._transport.is_closing():
+            self._transport.write(_COMMENT)
 
     async def drain(self) -> None:
         """Wait for a slow reader."""

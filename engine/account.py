@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from engine.admission import Ticket
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
@@ -22,6 +24,15 @@ class Account:
         self.model = ""
         """What the request has named, if it is served here."""
 
+        self.holder = ""
+        """Whose key it was sent with; empty where there are none."""
+
+        self.ticket: Ticket | None = None
+        """Of a request that was let in to the engine."""
+
+        self.waited_s = 0.0
+        """How long it has waited to be let in."""
+
         self.cache_salt = ""
         """Keeps what others may use again apart; empty: all may."""
 
@@ -34,10 +45,13 @@ class Account:
     def read(self) -> Spent:
         """All of them together: tokens in sum, times of the one that was slowest to begin."""
         parts = [meter() for meter in self._meters]
+        queued_s = _longest(part.queued_s for part in parts)
+        if queued_s is not None:
+            queued_s += self.waited_s
         return Spent(
             prompt_tokens=sum(part.prompt_tokens for part in parts),
             output_tokens=sum(part.output_tokens for part in parts),
-            queued_s=_longest(part.queued_s for part in parts),
+            queued_s=queued_s,
             first_token_s=_longest(part.first_token_s for part in parts),
         )
 

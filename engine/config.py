@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.admission import AdmissionRules
 from engine.limits import Limits
 from engine.media.rules import MediaRules
 
@@ -39,6 +40,9 @@ class EngineConfig:
 
     limits: Limits
     """How much one request may ask for."""
+
+    admission: AdmissionRules = field(default_factory=AdmissionRules)
+    """How many requests may wait."""
 
     adapters: AdapterOptions | None = None
     """None: LoRA is off."""

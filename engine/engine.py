@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from engine import garbage, processes
+from engine.admission import Admission
 from engine.config import EngineConfig
 from engine.daemon_thread import call_in_daemon_thread
 from engine.errors import (
@@ -75,6 +76,7 @@ class Engine:
         self._guard: Guard | None = None
         self._scratch = tempfile.TemporaryDirectory(prefix="unigate-", ignore_cleanup_errors=True)
         self.inflight = Inflight()
+        self.admission = Admission()
         self.turnstile = Turnstile(_PER_TURN)
 
     @property
@@ -170,6 +172,7 @@ class Engine:
             self._states.to(EngineState.WARMING, "generating the first token")
             await model.warm_up()
             await model.load_adapters()
+            self.admission.open(model.room())
         except EngineArgumentsError:
             raise
         except Exception as error:  # the border to vLLM: any failure means that there is no engine
@@ -194,6 +197,7 @@ class Engine:
     def _on_pulse(self) -> None:
         if self._guard is not None:
             self._guard.pulse()
+        self.admission.look()  # each step may have made room
 
     def _running(self) -> "tuple[Model, EngineConfig]":
         if self._model is None or self._config is None:
@@ -204,6 +208,7 @@ class Engine:
         """Give up: every open request gets its error now, and new ones are refused."""
         self._states.to(EngineState.FAILED, reason)
         await self._keep_no_longer()
+        self.admission.refuse_all(EngineDeadError(_DEAD))
         if self._model is not None:
             self._model.refuse_all(EngineDeadError(_DEAD))
             await self.inflight.wait_until_empty(_LAST_WORDS_S)
@@ -211,6 +216,7 @@ class Engine:
     async def drain(self, delay_s: float, timeout_s: float) -> None:
         """Refuse new work, let running requests finish, and end the rest with an error."""
         self._states.to(EngineState.DRAINING, "asked to stop")
+        self.admission.refuse_all(EngineDrainingError(_DRAINING))
         await self._keep_no_longer()
         await asyncio.sleep(delay_s)
         if await self.inflight.wait_until_empty(timeout_s):

@@ -77,6 +77,20 @@ class EngineDrainingError(EngineError):
 class OverloadedError(EngineError):
     """The engine has as much work as it may queue."""
 
+    def __init__(self, message: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ShareUsedError(EngineError):
+    """Whoever has sent the request has as many waiting as the others leave room for."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(
+            "This server is busy, and your key has its share of the requests that wait already."
+        )
+        self.retry_after_s = retry_after_s
+
 
 class DeadlineExceededError(EngineError):
     """The answer took longer than this server gives a request."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.observability.metrics import observe_error
 from engine.account import Account, account
 
 log = logging.getLogger("app.access")
@@ -44,15 +45,20 @@ class AccessLog:
         try:
             await self._app(scope, receive, observe)
         finally:
+            state = scope.get("state", {})
+            code = state.get("code")
+            if code is not None:
+                observe_error(code)
             log.info(
                 "request",
                 extra={
-                    "request_id": scope.get("state", {}).get("request_id", ""),
+                    "request_id": state.get("request_id", ""),
                     "method": scope["method"],
                     "path": scope["path"],
                     "status": status,
                     # The client left before the answer was complete.
                     "outcome": "answered" if complete else "abandoned",
+                    **({"code": code} if code is not None else {}),
                     "ms": _ms(time.perf_counter() - started_s),
                     **_who(scope),
                     **_spent(mine),

@@ -33,6 +33,7 @@ class RequireKey:
             return
         scope["state"]["key"] = holder.name
         mine = account.get(Account())
+        mine.holder = holder.name
         mine.cache_salt = holder.cache_salt
         if holder.requests is not None:
             holder.requests.spend(1)

@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from engine import EngineState
 from engine.account import Spent
 from engine.adapters.refusal import Reason
+from engine.admission import Admission
 
 _STATE = Gauge("unigate_state", "State of the process, by its number in ARCHITECTURE.md.")
 
@@ -99,6 +100,26 @@ _ADAPTER_REFUSALS = Counter(
 )
 for _reason in Reason:
     _ADAPTER_REFUSALS.labels(_reason.value)
+
+
+_WAITING = Gauge("unigate_requests_waiting", "Requests that wait until the engine has room.")
+_INSIDE = Gauge(
+    "unigate_requests_inside", "Requests that the engine works on, or that are made ready for it."
+)
+_ERRORS = Counter(
+    "unigate_errors_total", "Requests that were answered with an error, by its code.", ["code"]
+)
+
+
+def observe_admission(admission: Admission) -> None:
+    """Export how many are in and how many wait, whenever somebody asks."""
+    _WAITING.set_function(lambda: admission.waiting)
+    _INSIDE.set_function(lambda: admission.inside)
+
+
+def observe_error(code: str) -> None:
+    """Count an answer that is an error; the codes are ours, so they are few."""
+    _ERRORS.labels(code).inc()
 
 
 _UNKNOWN_FIELDS = Counter(

@@ -5,9 +5,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
 from app.observability.nim_names import WithNimNames
+from app.observability.whole_line import WholeLine
 
 router = APIRouter()
-_ALL = WithNimNames(REGISTRY)
+_ALL = WithNimNames(WholeLine(REGISTRY))
 
 
 @router.get("/v1/metrics", response_class=PlainTextResponse)

@@ -1,6 +1,7 @@
 """`AsyncLLM` as unigate needs it: generations with an owner, a pulse, failure."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -20,6 +21,7 @@ from engine.vllm.metering import meter
 from engine.vllm.sampling_room import check_room
 from engine.vllm.shortcut import Turn
 from engine.vllm.statistics import StepStatLogger
+from engine.vllm.unread import Unread
 
 # Kinds of prompts whose keys and values may be used again.
 _CACHED = ("token", "embeds", "multimodal")
@@ -36,6 +38,7 @@ class EngineClient(AsyncLLM):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """As vLLM's."""
         self._turn = Turn()
+        self.unread = Unread()
         super().__init__(*arguments, **options)
         meter(self.output_processor)
 
@@ -59,14 +62,20 @@ class EngineClient(AsyncLLM):
                 raise self.failure
             if isinstance(params, SamplingParams):
                 check_room(params, self.input_processor.tokenizer)
-            return await self.add_request(request_id, _salted(prompt), params, **options)
+            queue = await self.add_request(request_id, _booked(prompt), params, **options)
+            self.unread.add(request_id, len(prompt.get("prompt_token_ids") or ()))
+            mine = account.get(None)
+            if mine is not None and mine.ticket is not None:
+                mine.ticket.hand_over()
+            return queue
 
         async def abort(internal_id: str | None) -> None:
             # Our own id serves too, since no other request has it (Serving makes it at random).
             await self.abort(internal_id or request_id, internal=internal_id is not None)
 
         states = self.output_processor.request_states
-        generation = Generation(admit, abort, states.get, self._turn)
+        on_read = partial(self.unread.remove, request_id)
+        generation = Generation(admit, abort, states.get, self._turn, on_read)
         mine = created.get(None)
         if mine is not None:
             mine.append(generation)
@@ -75,6 +84,11 @@ class EngineClient(AsyncLLM):
     def end_all(self, error: EngineError) -> None:
         """Answer every open request with `error`, now; each one aborts itself in the engine."""
         self.output_processor.propagate_error(error)
+
+    @property
+    def sequences(self) -> int:
+        """Answers that the engine works on, or has in its queue."""
+        return len(self.output_processor.request_states)
 
     def process_ids(self) -> tuple[int, ...]:
         """Ids of the engine core processes that this process started."""
@@ -93,12 +107,19 @@ class EngineClient(AsyncLLM):
         return getattr(self.engine_core.resources.engine_manager, "processes", ())
 
 
-def _salted(prompt: Any) -> Any:
-    """The prompt, whose cached blocks only requests of the same account can use."""
+def _booked(prompt: Any) -> Any:
+    """The prompt, whose cached blocks only requests of the same account can use.
+
+    It has arrived when its client has sent it, and not when it was let in.
+    """
     mine = account.get(None)
-    if mine is None or not mine.cache_salt or prompt.get("type") not in _CACHED:
+    if mine is None:
         return prompt
-    return {**prompt, "cache_salt": mine.cache_salt + prompt.get("cache_salt", "")}
+    if mine.cache_salt and prompt.get("type") in _CACHED:
+        prompt = {**prompt, "cache_salt": mine.cache_salt + prompt.get("cache_salt", "")}
+    if mine.waited_s and "arrival_time" in prompt:
+        prompt = {**prompt, "arrival_time": prompt["arrival_time"] - mine.waited_s}
+    return prompt
 
 
 def build(arguments: AsyncEngineArgs, on_pulse: Callable[[], None]) -> EngineClient:

@@ -23,6 +23,7 @@ from engine.schemas import REFERENCE, JsonSchema, RouteSchemas, Schemas
 LOOKS: tuple[type[EngineError], ...] = (
     InvalidRequestError,
     ModelNotFoundError,
+    OverloadedError,
     DeadlineExceededError,
 )
 """Errors of a route with a request that every model can answer."""
@@ -31,7 +32,6 @@ WORKS: tuple[type[EngineError], ...] = (
     *LOOKS,
     ContextLengthError,
     TaskNotSupportedError,
-    OverloadedError,
     GenerationFailedError,
 )
 """Errors of a route that makes the engine work."""

@@ -61,15 +61,18 @@ class Generation:
         abort: Callable[[str | None], Awaitable[None]],
         state_of: Callable[[str], RequestState | None],
         turn: Turn,
+        on_read: Callable[[], None],
     ) -> None:
         """`abort` gets the id vLLM gave the request, None if it has not told.
 
         `state_of` finds by that id what vLLM knows of the request; `turn` is shared by all of them.
+        `on_read` is called once, when the engine has read the prompt or is not to.
         """
         self._admit = admit
         self._abort = abort
         self._state_of = state_of
         self._turn = turn
+        self._on_read: Callable[[], None] | None = on_read
         self._begun = False
         self._queue: RequestOutputCollector | None = None
         self._finished = False
@@ -158,6 +161,7 @@ class Generation:
             raise StopAsyncIteration
         assert isinstance(output, Output)  # vLLM's union has an exception, too
         self._finished = output.finished
+        self._tell_read()
         if isinstance(output, RequestOutput) and any(
             completion.finish_reason in _UNFINISHED for completion in output.outputs
         ):
@@ -177,6 +181,7 @@ class Generation:
 
     async def aclose(self) -> None:
         """Stop generating, if the engine has not finished by itself."""
+        self._tell_read()
         if self._finished:
             return
         self._finished = True
@@ -186,6 +191,11 @@ class Generation:
             self._queue.close()  # type: ignore[no-untyped-call]  # vLLM's, untyped
         elif self._begun:  # cancelled in the middle of its admission
             await self._abort(None)
+
+    def _tell_read(self) -> None:
+        if self._on_read is not None:
+            self._on_read()
+            self._on_read = None
 
 
 @types.coroutine

@@ -9,6 +9,7 @@ from pathlib import Path
 from vllm.envs import enable_envs_cache
 
 from engine.adapters.library import Library
+from engine.admission import Room
 from engine.config import EngineConfig
 from engine.daemon_thread import call_in_daemon_thread
 from engine.errors import EngineError
@@ -19,6 +20,10 @@ from engine.vllm.arguments import engine_arguments, parse
 from engine.vllm.client import EngineClient, build
 from engine.vllm.responses import Track
 from engine.vllm.serving import Serving
+
+# Prompts that the engine has at hand, in steps; more would wait there, where nobody is fair.
+_STEPS_AHEAD = 8
+_LEAST_WAITING = 256
 
 
 class Model:
@@ -124,6 +129,22 @@ class Model:
         """Return when the engine core and every worker have answered."""
         deadline_s = self._config.utility_timeout_s
         await asyncio.wait_for(self._client.collective_rpc("check_health"), deadline_s)
+
+    def room(self) -> Room:
+        """What the engine holds."""
+        vllm_config, rules = self._client.vllm_config, self._config.admission
+        scheduler, replicas = vllm_config.scheduler_config, vllm_config.parallel_config
+        engines = replicas.data_parallel_size
+        # As many again as it runs are at hand when one ends, or short ones would leave it idle.
+        requests = 2 * scheduler.max_num_seqs * engines
+        tokens = rules.queued_tokens or _STEPS_AHEAD * scheduler.max_num_batched_tokens * engines
+        client, unread = self._client, self._client.unread
+        return Room(
+            waiting=max(_LEAST_WAITING, 2 * requests) if rules.waiting is None else rules.waiting,
+            wait_s=rules.wait_s,
+            honours_priority=scheduler.policy == "priority",
+            has_room_for=lambda more: client.sequences + more < requests and unread.tokens < tokens,
+        )
 
     @property
     def errored(self) -> bool:

@@ -12,11 +12,15 @@ from fastapi.routing import APIRoute
 from app.errors import (
     RULES,
     ForbiddenError,
+    HeadTooLargeError,
+    NotHttpError,
     RateLimitedError,
     RouteNotFoundError,
+    TooManyConnectionsError,
     UnauthorizedError,
 )
 from app.routes import GUARDED, PUBLIC
+from engine.errors import ShareUsedError
 from tests.support.server import Server
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -114,7 +118,9 @@ def test_every_error_is_somewhere_under_the_status_it_has(document: Json) -> Non
                 assert response["headers"]["x-request-id"]["required"]
                 if status in {"503", "529"}:
                     assert response["headers"]["retry-after"]["required"]
-    elsewhere = {RouteNotFoundError, UnauthorizedError, ForbiddenError, RateLimitedError}
+    of_keys = {UnauthorizedError, ForbiddenError, RateLimitedError, ShareUsedError}
+    of_connections = {NotHttpError, HeadTooLargeError, TooManyConnectionsError}
+    elsewhere = {RouteNotFoundError} | of_keys | of_connections
     told = {(str(int(rule.status)), rule.code) for k, rule in RULES.items() if k not in elsewhere}
     assert seen == told | {("529", "overloaded")}
 

@@ -80,7 +80,7 @@ class Engine:
             self.processor.abort_requests(["id"], internal=True)
 
         states = self.processor.request_states
-        self.generation = Generation(admit, abort, states.get, turn or Turn())
+        self.generation = Generation(admit, abort, states.get, turn or Turn(), lambda: None)
         self.generation.passes_text = lambda: True
         self.tokens = 0
 
