@@ -14,12 +14,13 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 URL ?= http://localhost:8000
 SCENARIO ?= smoke
+export SECONDS_EACH ?= 60
 DEMO := deploy/demo/unigate-demo
 # A demonstration leaves the rest of the GPU, and the other GPUs, to others. On a CPU its profile suffices.
 ARGS_cuda := --gpu-memory-utilization 0.5 --tensor-parallel-size 1
 export VLLM_CPU_KVCACHE_SPACE ?= 1
 
-.PHONY: help serve test clients equality bench load unit lint types imports check lock demo clean
+.PHONY: help serve test clients equality endurance bench load unit lint types imports check lock demo clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -36,6 +37,9 @@ clients: $(DEV_READY) ## published clients, each in an environment of its own (A
 
 equality: $(DEV_READY) ## answers compared with those of `vllm serve`, field for field (two engines; minutes)
 	$(BIN)/python -m pytest tests/equality $(ARGS)
+
+endurance: $(DEV_READY) ## too many clients, slow ones and all kinds of them, for long (SECONDS_EACH=60)
+	$(BIN)/python -m pytest -s --timeout=7200 tests/endurance $(ARGS)
 
 bench: $(DEV_READY) ## front ends side by side, as ratios to `vllm serve` (ARGS="--cases chat-64 --rounds 1")
 	$(BIN)/python -m load.bench $(ARGS)

@@ -11,7 +11,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, cast
@@ -49,7 +49,7 @@ class Seen:
 class User(asyncio.Protocol):
     """One connection, on which one request follows another."""
 
-    def __init__(self, requests: Sequence[bytes]) -> None:
+    def __init__(self, requests: Iterable[bytes]) -> None:
         self._requests = iter(requests)
         self._seen = Seen(0.0)
         self._ended: asyncio.Future[Seen] | None = None

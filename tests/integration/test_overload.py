@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,8 @@ import pytest
 
 from tests.support.errors import assert_error
 from tests.support.keys import KeysFile
+from tests.support.load import in_flight
+from tests.support.places import small_buffers
 from tests.support.server import Server
 from tests.support.wait import wait_until
 
@@ -36,6 +39,12 @@ def busy_server(
     demo: Path, slow: float, keys: KeysFile, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("busy-server") / "log"
+    # What is not read is soon more than the system holds.
+    with small_buffers(16 << 10):
+        yield from _serving(demo, slow, keys, log)
+
+
+def _serving(demo: Path, slow: float, keys: KeysFile, log: Path) -> Iterator[Server]:
     environment = {
         "UNIGATE_API_KEYS_PATH": str(keys.path),
         "UNIGATE_MAX_WAITING": str(WAITING),
@@ -81,6 +90,25 @@ class Crowd:
                 streams.append(stream)
             yield streams
 
+    def not_reading(self, holder: str) -> socket.socket:
+        """A client of a stream that is larger than all buffers on the way."""
+        body = {
+            "messages": [{"role": "user", "content": "Hi"}],
+            "max_tokens": 80,
+            "ignore_eos": True,
+            "stream": True,
+            "logprobs": True,
+            "top_logprobs": 20,
+        }
+        head = {"content-type": "application/json", **self._keys.header(holder)}
+        asked = httpx.Request("POST", self._server.url + CHAT, json=body, headers=head)
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", self._server.port))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in asked.headers.items())
+        client.sendall(f"POST {CHAT} HTTP/1.1\r\n{lines}\r\n".encode() + asked.content)
+        return client
+
     def wait_for_line(self, length: int) -> None:
         wait_until(lambda: self.in_line() == length, within_s=5, what=f"{length} wait")
 
@@ -110,8 +138,11 @@ def test_who_finds_no_room_waits_for_it(crowd: Crowd) -> None:
         waiting = crowd.ask("few")
         crowd.wait_for_line(1)
         label = '{engine="0",model_name="unigate-demo"} '
-        # One in the engine's own, one in front of it.
-        assert crowd.metric("vllm:num_requests_waiting" + label) == 2
+        wait_until(
+            lambda: crowd.metric("vllm:num_requests_waiting" + label) == 2,
+            within_s=5,
+            what="one waits in the engine, one in front of it",
+        )
         assert crowd.metric("num_requests_waiting" + label) == 2
     assert waiting.result().status_code == 200
 
@@ -176,6 +207,27 @@ def test_what_is_urgent_is_next(crowd: Crowd) -> None:
             crowd.wait_for_line(len(ended) + ["late", "usual", "urgent"].index(name) + 1)
     wait_until(lambda: len(ended) == 3, within_s=20, what="all are answered")
     assert ended == ["urgent", "usual", "late"]
+
+
+def test_who_does_not_read_holds_a_connection_and_not_the_engine(
+    crowd: Crowd, busy_server: Server, keys: KeysFile
+) -> None:
+    readers = ROOM + 1
+    with ExitStack() as unread:
+        for _ in range(readers):
+            unread.enter_context(crowd.not_reading("many"))
+        wait_until(
+            lambda: in_flight(busy_server) == readers,
+            within_s=20,
+            what="all are let in, since none has anything left to generate",
+        )
+        assert crowd.ask("few").result(timeout=10).status_code == 200
+        assert in_flight(busy_server) == readers
+    wait_until(
+        lambda: busy_server.log.count("output_tokens=80") == readers,
+        within_s=5,
+        what="all are told of in the log",
+    )
 
 
 @pytest.mark.ends_shared_server

@@ -1,4 +1,4 @@
-"""File systems as they are in bad times: full, read-only, dead. Real mounts, so they need root."""
+"""File systems and networks as they are in bad times: full, read-only, dead; they need root."""
 
 import ctypes
 import os
@@ -12,6 +12,7 @@ import pytest
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _MNT_DETACH = 2
+_CLONE_NEWNET = 0x40000000
 
 
 @contextmanager
@@ -64,3 +65,19 @@ def _mount(words: list[str]) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         pytest.skip(f"mounting needs root: {done.stderr.strip()}")
+
+
+@contextmanager
+def small_buffers(size_bytes: int) -> Iterator[None]:
+    """A network of one's own, for this thread and what it starts: sockets hold that much unsent."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    if _LIBC.unshare(_CLONE_NEWNET) != 0:
+        os.close(before)
+        pytest.skip(f"a network namespace needs root: {os.strerror(ctypes.get_errno())}")
+    try:
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)  # noqa: S607  # the system's
+        Path("/proc/sys/net/ipv4/tcp_wmem").write_text(f"4096 {size_bytes} {size_bytes}")
+        yield
+    finally:
+        _LIBC.setns(before, _CLONE_NEWNET)
+        os.close(before)
