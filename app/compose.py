@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app import arguments
 from app.arguments import Argument
+from app.observability.metrics import observe_profile
 from app.plan import Plan
 from app.settings import Settings
 from engine import AdapterOptions, EngineConfig
@@ -125,6 +126,7 @@ async def choose(plan: Plan) -> Choice:
     log.info(
         "profile.selected", extra={"profile": selection.profile.id, "reason": selection.summary}
     )
+    observe_profile(selection.profile.id, selection.profile.name, plan.served_names[0])
     for warning in selection.warnings:
         log.warning("profile.warning", extra={"reason": warning})
     return choice

@@ -24,7 +24,7 @@ def create_app(
     """The ASGI application in front of `engine`."""
     app = FastAPI(
         title="unigate",
-        middleware=stack(settings, keys),
+        middleware=stack(settings, keys, engine),
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers={

@@ -24,6 +24,7 @@ from engine.errors import (
 )
 from engine.guard import Failure, Guard, first_line
 from engine.inflight import Inflight
+from engine.load import Load, Loads
 from engine.state import EngineState, StateMachine
 from engine.turnstile import Turnstile
 
@@ -77,6 +78,7 @@ class Engine:
         self._scratch = tempfile.TemporaryDirectory(prefix="unigate-", ignore_cleanup_errors=True)
         self.inflight = Inflight()
         self.admission = Admission()
+        self._loads = Loads()
         self.turnstile = Turnstile(_PER_TURN)
 
     @property
@@ -99,6 +101,11 @@ class Engine:
                 raise EngineDeadError(_DEAD)
             case state:
                 raise EngineNotReadyError(_STARTING.format(state.name))
+
+    @property
+    def load(self) -> Load:
+        """How busy it is."""
+        return self._loads.total(self.admission.waiting)
 
     @property
     def request_timeout_s(self) -> float | None:
@@ -194,7 +201,8 @@ class Engine:
         elif not stalled and state is EngineState.STALLED:
             self._states.to(EngineState.READY, reason)
 
-    def _on_pulse(self) -> None:
+    def _on_pulse(self, replica: int, load: Load | None) -> None:
+        self._loads.note(replica, load)
         if self._guard is not None:
             self._guard.pulse()
         self.admission.look()  # each step may have made room

@@ -7,11 +7,13 @@ from app.keys import KeyRing
 from app.middleware.access_log import AccessLog
 from app.middleware.body_limit import BodyLimit
 from app.middleware.bug import Bug
+from app.middleware.load_report import LoadReport
 from app.middleware.require_key import RequireKey
 from app.settings import Settings
+from engine import Engine
 
 
-def stack(settings: Settings, keys: KeyRing | None) -> list[Middleware]:
+def stack(settings: Settings, keys: KeyRing | None, engine: Engine) -> list[Middleware]:
     """The order is the list's; without `keys`, whoever comes may use the server."""
     largest = settings.max_body_size
     limit = [Middleware(BodyLimit, largest)] if largest else []  # 0 is any size
@@ -29,5 +31,6 @@ def stack(settings: Settings, keys: KeyRing | None) -> list[Middleware]:
         cors,  # a page may read errors too, and ask about every route
         Middleware(Bug),  # inside it, so that the log sees its answer too
         *([Middleware(RequireKey, keys)] if keys else []),  # before anything is read
+        Middleware(LoadReport, engine),  # only for those who may come in
         *limit,  # raises in the application, whose handlers know how to say it
     ]

@@ -6,12 +6,15 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.observability.metrics import observe_error
+from app.observability.http_metrics import Headers, observe_http
+from app.observability.metrics import observe_outcome
 from engine.account import Account, account
 
 log = logging.getLogger("app.access")
 
 _QUIET = "/v1/health/"
+# vLLM's server does not count what asks for its metrics either.
+_SCRAPES = "/v1/metrics"
 
 
 class AccessLog:
@@ -32,12 +35,13 @@ class AccessLog:
         mine = Account()
         account.set(mine)  # a request is a task, so nobody else sees it
         status = 0
+        answered_with: Headers = ()
         complete = False
 
         async def observe(message: Message) -> None:
-            nonlocal status, complete
+            nonlocal status, answered_with, complete
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered_with = message["status"], message.get("headers", ())
             elif not message.get("more_body", False):
                 complete = True
             await send(message)
@@ -47,8 +51,10 @@ class AccessLog:
         finally:
             state = scope.get("state", {})
             code = state.get("code")
-            if code is not None:
-                observe_error(code)
+            took_s = time.perf_counter() - started_s
+            observe_outcome(code, complete=complete)
+            if scope["path"] != _SCRAPES:
+                observe_http(scope, status, answered_with, took_s)
             log.info(
                 "request",
                 extra={
@@ -59,7 +65,7 @@ class AccessLog:
                     # The client left before the answer was complete.
                     "outcome": "answered" if complete else "abandoned",
                     **({"code": code} if code is not None else {}),
-                    "ms": _ms(time.perf_counter() - started_s),
+                    "ms": _ms(took_s),
                     **_who(scope),
                     **_spent(mine),
                 },

@@ -26,18 +26,20 @@ class DirectRoutes:
     def __init__(self, app: ASGIApp, engine: Engine, routes: Iterable[BaseRoute]) -> None:
         self._app = app
         self._engine = engine
-        self._handlers: dict[str, _Handler] = {
-            route.path: route.endpoint
+        self._routes: dict[str, APIRoute] = {
+            route.path: route
             for route in routes
             if isinstance(route, APIRoute) and _is_direct(route)
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
-        handler = self._handlers.get(scope["path"]) if scope["method"] == "POST" else None
-        if handler is None:
+        route = self._routes.get(scope["path"]) if scope["method"] == "POST" else None
+        if route is None:
             await self._app(scope, receive, send)
             return
+        scope["route"] = route  # as the router does
+        handler: _Handler = route.endpoint
         try:
             _ = self._engine.serving  # raises why there is none, as `ready_engine` does
             answering = await handler(self._engine)

@@ -10,9 +10,22 @@ from engine.admission import Admission
 _STATE = Gauge("unigate_state", "State of the process, by its number in ARCHITECTURE.md.")
 
 
+_STALLS = Counter("unigate_stalls_total", "How often the engine has stopped making progress.")
+_PROFILE = Gauge(
+    "unigate_profile_info", "The profile that is served: always 1.", ["profile", "name", "model"]
+)
+
+
 def observe_state(state: EngineState) -> None:
     """Export the state the process is in."""
     _STATE.set(state)
+    if state is EngineState.STALLED:
+        _STALLS.inc()
+
+
+def observe_profile(profile_id: str, name: str, model: str) -> None:
+    """Export what was chosen."""
+    _PROFILE.labels(profile_id, name, model).set(1)
 
 
 _LOOP_LAG = Histogram(
@@ -117,8 +130,24 @@ def observe_admission(admission: Admission) -> None:
     _INSIDE.set_function(lambda: admission.inside)
 
 
+_OUTCOMES = Counter(
+    "unigate_requests_total",
+    "Requests that have ended: answered; failed, with an error; abandoned by their clients.",
+    ["outcome"],
+)
+for _outcome in ("answered", "failed", "abandoned"):
+    _OUTCOMES.labels(_outcome)
+
+
+def observe_outcome(code: str | None, *, complete: bool) -> None:
+    """Count a request that has ended; `code` is that of the error it was answered with."""
+    if code is not None:
+        observe_error(code)
+    _OUTCOMES.labels("abandoned" if not complete else "failed" if code else "answered").inc()
+
+
 def observe_error(code: str) -> None:
-    """Count an answer that is an error; the codes are ours, so they are few."""
+    """Count an error; the codes are ours, so they are few."""
     _ERRORS.labels(code).inc()
 
 

@@ -1,6 +1,6 @@
 """`AsyncLLM` as unigate needs it: generations with an owner, a pulse, failure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -12,10 +12,12 @@ from vllm.sampling_params import SamplingParams
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.metrics.loggers import StatLoggerBase
+from vllm.v1.metrics.stats import SchedulerStats
 
 from engine import processes
 from engine.account import account
 from engine.errors import EngineError
+from engine.load import Load, OnPulse
 from engine.vllm.generation import Generation, created
 from engine.vllm.metering import meter
 from engine.vllm.sampling_room import check_room
@@ -122,7 +124,7 @@ def _booked(prompt: Any) -> Any:
     return prompt
 
 
-def build(arguments: AsyncEngineArgs, on_pulse: Callable[[], None]) -> EngineClient:
+def build(arguments: AsyncEngineArgs, on_pulse: OnPulse) -> EngineClient:
     """Start the engine and wait for it; blocks for as long as the model loads.
 
     `on_pulse` is called on the event loop for each step the engine reports.
@@ -134,8 +136,12 @@ def build(arguments: AsyncEngineArgs, on_pulse: Callable[[], None]) -> EngineCli
         def __init__(self, vllm_config: VllmConfig, engine_index: int = 0) -> None:
             del vllm_config, engine_index
 
-        def record(self, *_: Any, **__: Any) -> None:
-            on_pulse()
+        def record(
+            self, scheduler_stats: SchedulerStats | None, *_: Any, engine_idx: int = 0, **__: Any
+        ) -> None:
+            it = scheduler_stats
+            load = None if it is None else Load(it.kv_cache_usage, it.num_waiting_reqs)
+            on_pulse(engine_idx, load)
 
         def log_engine_initialized(self) -> None:
             pass

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import gc
-from collections.abc import Callable
 from pathlib import Path
 
 from vllm.envs import enable_envs_cache
@@ -13,6 +12,7 @@ from engine.admission import Room
 from engine.config import EngineConfig
 from engine.daemon_thread import call_in_daemon_thread
 from engine.errors import EngineError
+from engine.load import OnPulse
 from engine.observer import Observer
 from engine.vllm import warm_up
 from engine.vllm.adapters import LoadedAdapters
@@ -56,7 +56,7 @@ class Model:
     def load(
         cls,
         config: EngineConfig,
-        on_pulse: Callable[[], None],
+        on_pulse: OnPulse,
         track: Track,
         scratch: Path,
         observer: Observer,
