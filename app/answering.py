@@ -84,6 +84,7 @@ class Answering(Response):
         engine = self._engine
         within = _Deadline(engine.request_timeout_s)
         mine = account.get()
+        mine.came_at_s = mine.admitted_at_s = time.monotonic()
         mine.ticket = engine.admission.enter(mine.holder)
         if mine.ticket is None:
             _ = engine.serving  # who drains lets nobody wait
@@ -108,13 +109,10 @@ class Answering(Response):
 
 
 async def _wait_in_line(admission: Admission, mine: Account, body: Any) -> Ticket:
-    began_s = time.monotonic()
-    try:
-        return await admission.wait(
-            mine.holder, _priority(body) if admission.honours_priority else 0
-        )
-    finally:
-        mine.waited_s = time.monotonic() - began_s
+    priority = _priority(body) if admission.honours_priority else 0
+    ticket = await admission.wait(mine.holder, priority)
+    mine.admitted_at_s = time.monotonic()
+    return ticket
 
 
 def _priority(body: Any) -> int:

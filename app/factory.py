@@ -1,5 +1,7 @@
 """Puts routes, handlers and middleware together; no I/O, no globals."""
 
+from typing import TYPE_CHECKING
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -17,14 +19,23 @@ from app.routes import GUARDED, PUBLIC
 from app.settings import Settings
 from engine import Engine, EngineError
 
+if TYPE_CHECKING:
+    from app.observability.tracing import Tracing
+
 
 def create_app(
-    engine: Engine, health: Health, about: About, settings: Settings, keys: KeyRing | None
+    engine: Engine,
+    health: Health,
+    about: About,
+    settings: Settings,
+    *,
+    keys: KeyRing | None,
+    tracing: "Tracing | None",
 ) -> FastAPI:
     """The ASGI application in front of `engine`."""
     app = FastAPI(
         title="unigate",
-        middleware=stack(settings, keys, engine),
+        middleware=stack(settings, keys, engine, tracing),
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers={

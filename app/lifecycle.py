@@ -6,14 +6,15 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import uvloop
 from starlette.types import ASGIApp
 
-from app.about import About
+from app.about import About, release
 from app.compose import Choice, choose, place_for_compiled, prepare
 from app.credentials import watch_credentials
 from app.doors import Doors, DoorUnusableError
@@ -47,6 +48,9 @@ from engine.processes import adopt_orphans, end_all
 from profiles.errors import ProfilesError
 from profiles.progress import Progress
 
+if TYPE_CHECKING:
+    from app.observability.tracing import Tracing
+
 log = logging.getLogger(__name__)
 
 # Once the end is decided it must not take longer than this; then the process leaves with its exit
@@ -54,6 +58,8 @@ log = logging.getLogger(__name__)
 _CLEANUP_S = 15.0
 # How long the guard may take to say what it was, after requests have been told that it is over.
 _VERDICT_S = 2.0
+# What traces are left may take so long to send.
+_FLUSH_S = 3.0
 _CODES = {
     FailureKind.DIED: ExitCode.ENGINE_DIED,
     FailureKind.STALLED: ExitCode.ENGINE_STALLED,
@@ -123,8 +129,11 @@ async def _live(plan: Plan, doors: Doors, keys: KeyRing | None) -> Ending:
     stopping = asyncio.ensure_future(stop.first.wait())
     ends: set[asyncio.Future[Any]] = {serving, working, stopping}
     doors.tell()
-    import_app = partial(_import_app, engine, health, about, plan.resolved.settings, keys)
-    front.open(await asyncio.to_thread(import_app))
+    tracing = await asyncio.to_thread(_tracing, plan.resolved.settings)
+    create_app = await asyncio.to_thread(_import_factory)
+    settings = plan.resolved.settings
+    create = partial(create_app, engine, health, about, settings, keys=keys, tracing=tracing)
+    front.open(await asyncio.to_thread(create))
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if working.done():
         ending = await _fail(plan, engine, working.result())
@@ -137,15 +146,24 @@ async def _live(plan: Plan, doors: Doors, keys: KeyRing | None) -> Ending:
         watch.cancel()
     doors.close()
     await asyncio.wait({serving})
+    if tracing is not None:
+        await asyncio.wait_for(asyncio.to_thread(tracing.flush, _FLUSH_S), 2 * _FLUSH_S)
     return ending
 
 
-def _import_app(
-    engine: Engine, health: Health, about: About, settings: Settings, keys: KeyRing | None
-) -> ASGIApp:
+def _import_factory() -> Callable[..., ASGIApp]:
     from app.factory import create_app  # noqa: PLC0415  # `app.front` says why
 
-    return create_app(engine, health, about, settings, keys)
+    return create_app
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if not settings.enable_otel:
+        return None
+    # OpenTelemetry takes a while to import.
+    from app.observability.tracing import Tracing  # noqa: PLC0415
+
+    return Tracing(settings, release())
 
 
 async def _work(plan: Plan, engine: Engine, progress: Progress, about: About) -> Ending:

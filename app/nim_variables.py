@@ -21,7 +21,7 @@ NOT_SUPPORTED: dict[str, str] = {
     "NIM_TAGS_SELECTOR": _NOT_YET,
     "NIM_MIDDLEWARE_CONFIG_PATH": _NOT_YET,
     "NIM_SAGEMAKER_MODE": _NOT_YET,
-    "NIM_ENABLE_OTEL": _NOT_YET,
+    "NIM_OTEL_METRICS_EXPORTER": "metrics are at /v1/metrics",
     "UNIGATE_CONSOLE": _NOT_YET,
     # Not NIM's, but whoever sets it believes that the server is locked.
     "VLLM_API_KEY": "put keys into the file of UNIGATE_API_KEYS_PATH",

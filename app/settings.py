@@ -21,6 +21,7 @@ from app.media_settings import MediaSettings
 from app.nim_variables import NOT_SUPPORTED, TOLERATED
 from app.overload_settings import OverloadSettings
 from app.setting import setting as _setting
+from app.trace_settings import TraceSettings
 from profiles.access import Access
 
 _PREFIXES = ("NIM_", "UNIGATE_")
@@ -53,6 +54,7 @@ class Settings(
     LogSettings,
     MediaSettings,
     OverloadSettings,
+    TraceSettings,
 ):
     """What the process is told through its environment."""
 

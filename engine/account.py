@@ -8,6 +8,16 @@ from engine.admission import Ticket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """When the engine came how far, in seconds of `time.monotonic`; 0 where it has not."""
+
+    queued_s: float = 0.0
+    scheduled_s: float = 0.0
+    first_token_s: float = 0.0
+    last_token_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
     """Tokens, and seconds since the engine was asked; None where it has not come that far."""
 
@@ -15,6 +25,7 @@ class Spent:
     output_tokens: int = 0
     queued_s: float | None = None
     first_token_s: float | None = None
+    steps: Steps | None = None
 
 
 class Account:
@@ -30,13 +41,21 @@ class Account:
         self.ticket: Ticket | None = None
         """Of a request that was let in to the engine."""
 
-        self.waited_s = 0.0
-        """How long it has waited to be let in."""
+        self.came_at_s = 0.0
+        """When all of the request was there, by `time.monotonic`."""
+
+        self.admitted_at_s = 0.0
+        """When it was let in to the engine."""
 
         self.cache_salt = ""
         """Keeps what others may use again apart; empty: all may."""
 
         self._meters: list[Callable[[], Spent]] = []
+
+    @property
+    def waited_s(self) -> float:
+        """How long it has waited to be let in."""
+        return self.admitted_at_s - self.came_at_s
 
     def add(self, meter: Callable[[], Spent]) -> None:
         """One more generation."""
@@ -48,10 +67,12 @@ class Account:
         queued_s = _longest(part.queued_s for part in parts)
         if queued_s is not None:
             queued_s += self.waited_s
+        steps = [part.steps for part in parts if part.steps is not None]
         return Spent(
             prompt_tokens=sum(part.prompt_tokens for part in parts),
             output_tokens=sum(part.output_tokens for part in parts),
             queued_s=queued_s,
+            steps=max(steps, key=lambda it: it.last_token_s, default=None),
             first_token_s=_longest(part.first_token_s for part in parts),
         )
 

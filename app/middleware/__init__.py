@@ -1,5 +1,7 @@
 """The middleware, outermost first, each with the reason for its place."""
 
+from typing import TYPE_CHECKING
+
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -12,8 +14,13 @@ from app.middleware.require_key import RequireKey
 from app.settings import Settings
 from engine import Engine
 
+if TYPE_CHECKING:
+    from app.observability.tracing import Tracing
 
-def stack(settings: Settings, keys: KeyRing | None, engine: Engine) -> list[Middleware]:
+
+def stack(
+    settings: Settings, keys: KeyRing | None, engine: Engine, tracing: "Tracing | None"
+) -> list[Middleware]:
     """The order is the list's; without `keys`, whoever comes may use the server."""
     largest = settings.max_body_size
     limit = [Middleware(BodyLimit, largest)] if largest else []  # 0 is any size
@@ -27,7 +34,7 @@ def stack(settings: Settings, keys: KeyRing | None, engine: Engine) -> list[Midd
         allow_credentials=settings.cors_allow_credentials,
     )
     return [
-        Middleware(AccessLog),  # sees what the client sees
+        Middleware(AccessLog, tracing),  # sees what the client sees
         cors,  # a page may read errors too, and ask about every route
         Middleware(Bug),  # inside it, so that the log sees its answer too
         *([Middleware(RequireKey, keys)] if keys else []),  # before anything is read

@@ -1,39 +1,48 @@
-"""One line per request, when it has ended."""
+"""Tells of each request when it has ended: in the log, in metrics, in traces."""
 
 import logging
+import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.observability.http_metrics import Headers, observe_http
+from app.observability.ended import Ended, Headers
+from app.observability.http_metrics import observe_http
 from app.observability.metrics import observe_outcome
 from engine.account import Account, account
+
+if TYPE_CHECKING:
+    from app.observability.tracing import Tracing
 
 log = logging.getLogger("app.access")
 
 _QUIET = "/v1/health/"
 # vLLM's server does not count what asks for its metrics either.
 _SCRAPES = "/v1/metrics"
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 
 class AccessLog:
     """Who asked for what, what became of it and what it cost; never a query, a header or a body.
 
-    Probes are not logged.
+    Probes are not told of.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tracing: "Tracing | None" = None) -> None:
         self._app = app
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and write its line."""
+        """Pass the request on, and tell of it."""
         if scope["type"] != "http" or scope["path"].startswith(_QUIET):
             await self._app(scope, receive, send)
             return
         started_s = time.perf_counter()
         mine = Account()
         account.set(mine)  # a request is a task, so nobody else sees it
+        span = self._tracing.begin(scope) if self._tracing else None
         status = 0
         answered_with: Headers = ()
         complete = False
@@ -49,34 +58,48 @@ class AccessLog:
         try:
             await self._app(scope, receive, observe)
         finally:
-            state = scope.get("state", {})
-            code = state.get("code")
-            took_s = time.perf_counter() - started_s
-            observe_outcome(code, complete=complete)
-            if scope["path"] != _SCRAPES:
-                observe_http(scope, status, answered_with, took_s)
-            log.info(
-                "request",
-                extra={
-                    "request_id": state.get("request_id", ""),
-                    "method": scope["method"],
-                    "path": scope["path"],
-                    "status": status,
-                    # The client left before the answer was complete.
-                    "outcome": "answered" if complete else "abandoned",
-                    **({"code": code} if code is not None else {}),
-                    "ms": _ms(took_s),
-                    **_who(scope),
-                    **_spent(mine),
-                },
+            ended = Ended(
+                scope=scope,
+                account=mine,
+                status=status,
+                answered_with=answered_with,
+                is_complete=complete,
+                took_s=time.perf_counter() - started_s,
             )
+            observe_outcome(ended.code, complete=complete)
+            if scope["path"] != _SCRAPES:
+                observe_http(ended)
+            if span is not None:
+                span.end(ended)
+            log.info("request", extra=_fields(ended, span.trace_id if span else None))
 
 
-def _who(scope: Scope) -> dict[str, Any]:
-    """Who has proved who it is: the name of a key, the subject of a certificate."""
-    who = {"key": scope.get("state", {}).get("key")}
-    who["client"] = scope.get("extensions", {}).get("tls", {}).get("client_cert_name")
-    return {name: value for name, value in who.items() if value}
+def _fields(ended: Ended, trace_id: str | None) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "request_id": ended.request_id,
+        "method": ended.scope["method"],
+        "path": ended.scope["path"],
+        "status": ended.status,
+        # The client left before the answer was complete.
+        "outcome": "answered" if ended.is_complete else "abandoned",
+    }
+    # Who has proved who it is: the name of a key, the subject of a certificate.
+    more = {
+        "code": ended.code,
+        "trace_id": trace_id or _trace_id(ended.scope),
+        "key": ended.key,
+        "client": ended.client,
+    }
+    fields |= {name: value for name, value in more.items() if value}
+    return fields | {"ms": _ms(ended.took_s)} | _spent(ended.account)
+
+
+def _trace_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            found = _TRACEPARENT.fullmatch(value)
+            return found and found[1].decode()
+    return None
 
 
 def _spent(mine: Account) -> dict[str, Any]:

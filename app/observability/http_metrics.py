@@ -4,14 +4,11 @@ vLLM's own server has them from the same library, and dashboards know them. Its 
 match each request's route a second time, so it is told what the access log knows.
 """
 
-from collections.abc import Iterable
-
 from prometheus_fastapi_instrumentator import metrics
-from starlette.types import Scope
+
+from app.observability.ended import Ended, Headers
 
 _instrument = metrics.default()
-
-Headers = Iterable[tuple[bytes, bytes]]
 
 
 class _Sized:
@@ -24,17 +21,17 @@ class _Sized:
         self.headers = {"Content-Length": int(length) if length.isdigit() else 0}
 
 
-def observe_http(scope: Scope, status: int, answered_with: Headers, took_s: float) -> None:
+def observe_http(ended: Ended) -> None:
     """Count a request, under the path of its route; what has none is `none`."""
     assert _instrument is not None  # nobody else has registered them
-    route = scope.get("route")
+    route = ended.route
     _instrument(
         metrics.Info(
-            request=_Sized(scope["headers"]),  # type: ignore[arg-type]  # all that is asked of it
-            response=_Sized(answered_with),  # type: ignore[arg-type]  # as above
-            method=scope["method"] if route is not None else "none",
-            modified_handler=route.path if route is not None else "none",
-            modified_status=str(status),
-            modified_duration=took_s,
+            request=_Sized(ended.scope["headers"]),  # type: ignore[arg-type]  # all that is asked of it
+            response=_Sized(ended.answered_with),  # type: ignore[arg-type]  # as above
+            method=ended.scope["method"] if route else "none",
+            modified_handler=route or "none",
+            modified_status=str(ended.status),
+            modified_duration=ended.took_s,
         )
     )

@@ -8,7 +8,7 @@ from typing import Any
 from vllm.v1.engine.output_processor import OutputProcessor, RequestState
 from vllm.v1.metrics.stats import RequestStateStats
 
-from engine.account import Spent, account
+from engine.account import Spent, Steps, account
 
 
 def meter(processor: OutputProcessor) -> None:
@@ -42,4 +42,10 @@ class _Meter:
             output_tokens=stats.num_generation_tokens,
             queued_s=stats.scheduled_ts - stats.queued_ts if stats.scheduled_ts else None,
             first_token_s=stats.first_token_latency or None,
+            steps=Steps(
+                queued_s=stats.queued_ts,
+                scheduled_s=stats.scheduled_ts,
+                first_token_s=stats.first_token_ts,
+                last_token_s=stats.last_token_ts,
+            ),
         )
