@@ -36,8 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What ends a server that others share comes last."""
-    items.sort(key=lambda item: item.get_closest_marker("ends_shared_server") is not None)
+    """What ends a server that others share comes behind them, and what looks at all, last."""
+    late = ("ends_shared_server", "comes_last")
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in late[::-1]])
 
 
 @pytest.fixture(scope="session")

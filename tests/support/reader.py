@@ -27,13 +27,13 @@ while data := answer.read1(65536):
     sys.stdout.buffer.flush()
 """
 
-_STORY = "Tell me a long story."
-_MESSAGES = [{"role": "user", "content": _STORY}]
+STORY = "Tell me a long story."
+_MESSAGES = [{"role": "user", "content": STORY}]
 # Route → a request that would be answered for long.
 _LONG: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": _MESSAGES, "ignore_eos": True},
-    "/v1/completions": {"prompt": _STORY, "ignore_eos": True},
-    "/v1/responses": {"input": _STORY, "ignore_eos": True},
+    "/v1/completions": {"prompt": STORY, "ignore_eos": True},
+    "/v1/responses": {"input": STORY, "ignore_eos": True},
     # This one has no such field: it lasts for some dozen tokens.
     "/v1/messages": {
         "model": "unigate-demo", "messages": _MESSAGES, "max_tokens": 15_000, "temperature": 2,
