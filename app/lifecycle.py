@@ -25,11 +25,13 @@ from app.front import Front, Probes
 from app.health import Health
 from app.keys import KeyRing
 from app.middleware.request_id import RequestId
+from app.observability.gpus import gpu_usages, watch_gpus
 from app.observability.logging import FORMATTER_OF_ENGINE
 from app.observability.loop_lag import watch_loop_lag
 from app.observability.metrics import (
     EngineMetrics,
     observe_admission,
+    observe_gpus,
     observe_loop_lag,
     observe_state,
 )
@@ -123,6 +125,7 @@ async def _live(plan: Plan, doors: Doors, keys: KeyRing | None) -> Ending:
     watching = [
         asyncio.ensure_future(watch_credentials(plan)),
         asyncio.ensure_future(watch_loop_lag(observe_loop_lag)),
+        asyncio.ensure_future(watch_gpus(gpu_usages(plan.resolved.visible_devices), observe_gpus)),
         asyncio.ensure_future(doors.follow()),
         *([asyncio.ensure_future(keys.follow())] if keys else []),
     ]

@@ -1,11 +1,17 @@
 """Our metrics, all in one file, in the registry that vLLM uses too."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from engine import EngineState
 from engine.account import Spent
 from engine.adapters.refusal import Reason
 from engine.admission import Admission
+
+if TYPE_CHECKING:
+    from profiles.hardware.usage import GpuUsage
 
 _STATE = Gauge("unigate_state", "State of the process, by its number in ARCHITECTURE.md.")
 
@@ -101,6 +107,36 @@ def observe_key(name: str, spent: Spent) -> None:
     _KEY_REQUESTS.labels(name).inc()
     _KEY_TOKENS.labels(name, "prompt").inc(spent.prompt_tokens)
     _KEY_TOKENS.labels(name, "output").inc(spent.output_tokens)
+
+
+# By NIM 1's names, and the temperature. Energy is a gauge, because the name of a counter would end
+# in `_total`. By the field of `GpuUsage` that each has.
+_GPUS = {
+    field: Gauge(name, text, ["gpu", "uuid"])
+    for field, name, text in (
+        ("utilization", "gpu_utilization", "Share of time in which the GPU computed, 0 to 1."),
+        ("memory_used_bytes", "gpu_memory_used_bytes", "Memory in use, by whomever."),
+        ("memory_total_bytes", "gpu_memory_total_bytes", "Memory that CUDA shows."),
+        ("power_watts", "gpu_power_usage_watts", "Power that is drawn."),
+        ("power_limit_watts", "gpu_power_limit_watts", "Power that may be drawn."),
+        (
+            "energy_joules",
+            "gpu_total_energy_consumption_joules",
+            "Energy that was used since the driver was loaded.",
+        ),
+        ("temperature_celsius", "gpu_temperature_celsius", "Temperature of the GPU."),
+    )
+}
+
+
+def observe_gpus(usages: "Sequence[GpuUsage]") -> None:
+    """Export these figures and no others: what is not known now has no sample."""
+    for field, gauge in _GPUS.items():
+        gauge.clear()
+        for usage in usages:
+            value = getattr(usage, field)
+            if value is not None:
+                gauge.labels(str(usage.number), usage.uuid).set(value)
 
 
 _ADAPTERS = Gauge("unigate_adapters", "LoRA adapters that requests may name.")

@@ -4,7 +4,7 @@ Whatever the driver answers, or fails to, becomes a value: nothing here raises. 
 long as the driver takes, which is seconds where no persistence daemon runs: call it in a thread.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,10 @@ from profiles.hardware.driver_problem import (
     no_library_problem,
 )
 from profiles.hardware.family import gpu_family
+from profiles.hardware.usage import GpuUsage
 from profiles.hardware.visible_devices import Device, Place, visible_devices
 
+_MEMINFO = Path("/proc/meminfo")
 _MIB = 1024**2
 _GIB = 1024**3
 
@@ -56,11 +58,17 @@ class _Found:
     slices: tuple[Any, ...] = ()
     problem: str | None = None
 
+    def at(self, mig: int | None) -> tuple[str, Any]:
+        """UUID and handle of the GPU (None), or of one of its MIG devices."""
+        if mig is None:
+            return self.device.uuid, self.handle
+        return (self.device.slices or ())[mig], self.slices[mig]
+
 
 def detect(
     *,
     visible: str | None = None,
-    meminfo: Path = Path("/proc/meminfo"),
+    meminfo: Path = _MEMINFO,
     dev: Path = Path("/dev"),
 ) -> Hardware:
     """The GPUs that CUDA shows to a process with this CUDA_VISIBLE_DEVICES (None: not set).
@@ -77,6 +85,21 @@ def detect(
         return Hardware(problem=no_library_problem(dev))
     except pynvml.NVMLError as error:
         return Hardware(problem=driver_problem(error.value, str(error)))
+
+
+def usages(visible: str | None) -> Iterator[tuple[GpuUsage, ...]]:
+    """What the GPUs of `detect` do, once more whenever the next is asked for; blocks meanwhile.
+
+    Ends where there are none, or no driver. Which they are is decided once: CUDA does not number
+    anew what a process uses because a GPU is lost. The session with the driver stays open.
+    """
+    import pynvml  # noqa: PLC0415  # as in detect()
+
+    with suppress(pynvml.NVMLError), _session(pynvml):
+        driver = _Driver(pynvml, _MEMINFO)
+        handles = driver.handles(visible)
+        while handles:
+            yield tuple(driver.usage(*it) for it in handles)
 
 
 @contextmanager
@@ -98,7 +121,7 @@ class _Driver:
 
     def hardware(self, visible: str | None) -> Hardware:
         driver = str(self._nvml.nvmlSystemGetDriverVersion())
-        found = [self._found(index) for index in range(self._nvml.nvmlDeviceGetCount())]
+        found = self._list()
         if not found:
             return Hardware(driver=driver, problem=no_gpu_problem())
         shown = visible_devices(visible, [gpu.device for gpu in found])
@@ -112,6 +135,49 @@ class _Driver:
                 problems.append(gpu)
         problem = " ".join(filter(None, problems)) or None
         return Hardware(gpus=tuple(gpus), driver=driver, problem=problem)
+
+    def handles(self, visible: str | None) -> list[tuple[int, str, Any]]:
+        """Number, UUID and handle of each device that CUDA shows and that can be asked."""
+        found = self._list()
+        shown = visible_devices(visible, [gpu.device for gpu in found])
+        return [
+            (number, *found[number].at(mig))
+            for number, mig in shown.places
+            if found[number].problem is None
+        ]
+
+    def usage(self, number: int, uuid: str, handle: Any) -> GpuUsage:
+        """Every figure that the driver gives at this moment."""
+        nvml = self._nvml
+        memory = self._told(self._own_memory, handle)
+        return GpuUsage(
+            number=number,
+            uuid=uuid,
+            utilization=_scaled(self._utilization(handle), 100),
+            memory_used_bytes=memory and memory.total_bytes - memory.free_bytes,
+            memory_total_bytes=memory and memory.total_bytes,
+            power_watts=_scaled(self._told(nvml.nvmlDeviceGetPowerUsage, handle), 1000),
+            power_limit_watts=_scaled(
+                self._told(nvml.nvmlDeviceGetEnforcedPowerLimit, handle), 1000
+            ),
+            energy_joules=_scaled(
+                self._told(nvml.nvmlDeviceGetTotalEnergyConsumption, handle), 1000
+            ),
+            # Its successor, nvmlDeviceGetTemperatureV, is missing in drivers that still run.
+            temperature_celsius=self._told(
+                nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU
+            ),
+        )
+
+    def _told(self, ask: Callable[..., Any], *about: Any) -> Any:
+        """The answer, or None: not supported, not allowed, lost."""
+        try:
+            return ask(*about)
+        except self._nvml.NVMLError:
+            return None
+
+    def _list(self) -> list[_Found]:
+        return [self._found(index) for index in range(self._nvml.nvmlDeviceGetCount())]
 
     def _found(self, index: int) -> _Found:
         nvml = self._nvml
@@ -146,7 +212,7 @@ class _Driver:
         if found.problem is not None:
             return found.problem
         number, mig = place
-        handle = found.handle if mig is None else found.slices[mig]
+        _, handle = found.at(mig)
         try:
             return self._read(index, found.handle, handle, is_mig=mig is not None)
         except self._nvml.NVMLError as error:
@@ -204,25 +270,18 @@ class _Driver:
         return _Memory(kib["MemTotal"] * 1024, kib["MemAvailable"] * 1024)
 
     def _held_by_processes(self, handle: Any) -> int:
-        nvml = self._nvml
-        try:
-            processes = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        except nvml.NVMLError:
-            return 0
-        return sum(process.usedGpuMemory or 0 for process in processes)
+        processes = self._told(self._nvml.nvmlDeviceGetComputeRunningProcesses, handle)
+        return sum(process.usedGpuMemory or 0 for process in processes or ())
 
     def _utilization(self, handle: Any) -> int | None:
-        try:
-            return int(self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-        except self._nvml.NVMLError:
-            return None
+        rates = self._told(self._nvml.nvmlDeviceGetUtilizationRates, handle)
+        return None if rates is None else int(rates.gpu)
 
     def _pci_id(self, handle: Any) -> str:
-        try:
-            both = self._nvml.nvmlDeviceGetPciInfo(handle).pciDeviceId
-        except self._nvml.NVMLError:
+        info = self._told(self._nvml.nvmlDeviceGetPciInfo, handle)
+        if info is None:
             return ""
-        return f"{both >> 16:04x}:{both & 0xFFFF:04x}"
+        return f"{info.pciDeviceId >> 16:04x}:{info.pciDeviceId & 0xFFFF:04x}"
 
 
 def _is_free(total_bytes: int, used_bytes: int, utilization_percent: int | None) -> bool:
@@ -231,3 +290,7 @@ def _is_free(total_bytes: int, used_bytes: int, utilization_percent: int | None)
         return False
     computes = utilization_percent is not None and utilization_percent >= _BUSY_PERCENT
     return not (computes and used_bytes >= _CONTEXT_BYTES)
+
+
+def _scaled(value: int | None, parts: int) -> float | None:
+    return None if value is None else value / parts

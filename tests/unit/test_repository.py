@@ -8,6 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.exit_codes import ExitCode
+from app.observability.nim_names import NAMES as NIM_NAMES
 from app.routes import GUARDED, PUBLIC
 from app.settings import Settings, names_of
 from engine import EngineState
@@ -68,10 +69,12 @@ def test_every_state_is_in_the_architecture_with_its_number(state: EngineState) 
 
 
 def test_every_metric_is_in_the_readme() -> None:
-    names = re.findall(r'"(unigate_\w+)"', (ROOT / "app/observability/metrics.py").read_text())
-    assert names
+    metrics = (ROOT / "app/observability/metrics.py").read_text()
+    names = re.findall(r'"((?:unigate|gpu)_\w+)"', metrics)
+    assert {name.partition("_")[0] for name in names} == {"unigate", "gpu"}
     section = README.partition("\n## Metrics\n")[2].partition("\n## ")[0]
-    assert sorted(names) == sorted(re.findall(r"`(unigate_\w+)`", section))
+    told = re.findall(r"`((?:unigate|gpu)_\w+)`", section)
+    assert sorted(names) == sorted(name for name in told if name not in NIM_NAMES.values())
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:

@@ -4,7 +4,16 @@
 compiles it once and makes the environment in which a process sees that machine.
 """
 
-from tests.support.nvml.library import detected, environment_for
+from tests.support.nvml.library import detected, environment_for, usage_of
 from tests.support.nvml.machines import MACHINES, Card, Machine, Process, Slice
 
-__all__ = ["MACHINES", "Card", "Machine", "Process", "Slice", "detected", "environment_for"]
+__all__ = [
+    "MACHINES",
+    "Card",
+    "Machine",
+    "Process",
+    "Slice",
+    "detected",
+    "environment_for",
+    "usage_of",
+]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from profiles.hardware import Hardware
+from profiles.hardware.usage import GpuUsage
 from tests.support.nvml.machines import Machine
 
 _SOURCE = Path(__file__).with_name("stub.c")
@@ -22,17 +23,23 @@ _FLAGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-Wl,-
 
 # Answers until its input ends: importing once per machine would take most of the tests' time. The
 # stub reads its variable anew in every session.
-_DETECT = """
+_ASK = """
 import os, pickle, sys
 from pathlib import Path
-from profiles.hardware.nvml import detect
+from profiles.hardware.nvml import detect, usages
 while True:
     try:
-        machine, visible, meminfo, dev = pickle.load(sys.stdin.buffer)
+        what, machine, *asked = pickle.load(sys.stdin.buffer)
     except EOFError:
         break
     os.environ["NVML_STUB_MACHINE"] = machine
-    found = detect(visible=visible, meminfo=Path(meminfo), dev=Path(dev))
+    if what == "usage":
+        samples = usages(*asked)
+        found = next(samples, None)
+        samples.close()
+    else:
+        visible, meminfo, dev = asked
+        found = detect(visible=visible, meminfo=Path(meminfo), dev=Path(dev))
     pickle.dump(found, sys.stdout.buffer)
     sys.stdout.buffer.flush()
 """
@@ -53,21 +60,31 @@ def environment_for(machine: Machine) -> dict[str, str]:
 def detected(machine: Machine, visible: str | None = None, *, dev: Path | None = None) -> Hardware:
     """What a machine is detected as, in a process that sees it and its host's memory."""
     place = _place_for(machine)
+    found = _answer("hardware", machine, visible, str(place / "meminfo"), str(dev or place))
+    assert isinstance(found, Hardware)
+    return found
+
+
+def usage_of(machine: Machine, visible: str | None = None) -> tuple[GpuUsage, ...] | None:
+    """What its GPUs do, in a process that sees them; None if it is not even asked again."""
+    found = _answer("usage", machine, visible)
+    assert found is None or isinstance(found, tuple)
+    return found
+
+
+def _answer(what: str, machine: Machine, *asked: str | None) -> object:
     detector = _detector(Machine(name="any", has_library=machine.has_library))
     assert detector.stdin is not None
     assert detector.stdout is not None
-    asked = (str(place / "machine"), visible, str(place / "meminfo"), str(dev or place))
-    pickle.dump(asked, detector.stdin)
+    pickle.dump((what, str(_place_for(machine) / "machine"), *asked), detector.stdin)
     detector.stdin.flush()
-    found = pickle.load(detector.stdout)  # noqa: S301  # our own process wrote it
-    assert isinstance(found, Hardware)
-    return found
+    return pickle.load(detector.stdout)  # noqa: S301  # our own process wrote it
 
 
 @cache
 def _detector(machine: Machine) -> subprocess.Popen[bytes]:
     detector = subprocess.Popen(  # noqa: S603  # our own script
-        [sys.executable, "-W", "error", "-c", _DETECT],
+        [sys.executable, "-W", "error", "-c", _ASK],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=_ROOT,

@@ -17,6 +17,7 @@ FUNCTION_NOT_FOUND = 13
 GPU_IS_LOST = 15
 LIB_RM_VERSION_MISMATCH = 18
 UNKNOWN = 999
+HANGS = -1  # the stub's own: never answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,10 @@ class Card:
     reserved_mib: int = 0
     used_mib: int = 1
     utilization: int | None = 0
+    power_mw: int | None = 71_230
+    power_limit_mw: int | None = 700_000
+    energy_mj: int | None = 5_214_700_250  # more than fits into 32 bits
+    celsius: int | None = 31
     slices: tuple[Slice, ...] | None = None  # None: MIG is off
     has_mig: bool = False
     processes: tuple[Process, ...] = ()
@@ -104,7 +109,10 @@ def _card(card: Card, *, bus: int) -> Iterator[str]:
     yield f"name {card.name}"
     yield f"pci 0x{device}{vendor} {bus // 256:08x}:{bus % 256:02x}:00.0"
     yield "capability {} {}".format(*card.capability)
-    yield f"utilization {-1 if card.utilization is None else card.utilization}"
+    yield f"utilization {_known(card.utilization)}"
+    yield f"power {_known(card.power_mw)} {_known(card.power_limit_mw)}"
+    yield f"energy {_known(card.energy_mj)}"
+    yield f"temperature {_known(card.celsius)}"
     if card.total_mib is not None:
         yield _memory(card.total_mib, card.reserved_mib, card.used_mib)
     if card.has_mig:
@@ -112,6 +120,10 @@ def _card(card: Card, *, bus: int) -> Iterator[str]:
     for process in card.processes:
         yield f"process {process.pid} {process.used_mib * MIB}"
     yield from _answers(card.answers)
+
+
+def _known(value: int | None) -> int:
+    return -1 if value is None else value
 
 
 def _memory(total_mib: int, reserved_mib: int, used_mib: int) -> str:
@@ -161,6 +173,7 @@ RTX_4090 = Card(
 # NVML has no memory figures for it; nvidia-smi prints "Not Supported".
 GB10 = Card(
     name="NVIDIA GB10", pci_id="2e12:10de", capability=(12, 1), total_mib=None, utilization=None,
+    power_mw=4_180, power_limit_mw=None, energy_mj=None, celsius=38,
 )  # fmt: skip
 
 # Another vLLM, seen from a container: no processes, but the memory is gone.

@@ -2,7 +2,9 @@
  *
  * nvmlInitWithFlags reads the file named by NVML_STUB_MACHINE (written by machines.py). Each line
  * is a word and its values; "gpu" and "slice" begin the device that the following lines describe.
- * "answer FUNCTION CODE" makes a function fail, for the device it stands under, or everywhere.
+ * "answer FUNCTION CODE" makes a function fail, for the device it stands under, or everywhere; with
+ * HANGS for a code it never answers. What happens in the middle of a session is told by calling
+ * stub_lose.
  *
  * Names, structs and codes are those of nvml.h; layouts are asserted, because the binding's own
  * are what is tested against them. */
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     SUCCESS = 0,
@@ -19,8 +22,10 @@ enum {
     NOT_SUPPORTED = 3,
     NOT_FOUND = 6,
     INSUFFICIENT_SIZE = 7,
+    GPU_IS_LOST = 15,
     ARGUMENT_VERSION_MISMATCH = 25,
     UNKNOWN = 999,
+    HANGS = -1, /* none of NVML's */
 };
 
 enum { MOST_DEVICES = 16, MOST_SLICES = 7, MOST_PROCESSES = 8, MOST_ANSWERS = 16, LONGEST = 96 };
@@ -53,6 +58,9 @@ typedef struct Device {
     bytes total, reserved, free;
     int utilization; /* -1: not supported */
     int mig;         /* -1: not supported, 0: off, 1: on */
+    /* -1: not supported; in mW, mJ and degrees Celsius */
+    long long power, power_limit, energy, temperature;
+    int lost;
     Process processes[MOST_PROCESSES];
     uint process_count;
     struct Device *slices;
@@ -76,8 +84,10 @@ static int find_answer(const Answers *answers, const char *function) {
 /* What every function begins with: the session, then the answers it has been told to give. */
 static int begin(const Device *device, const char *function) {
     if (sessions == 0) return UNINITIALIZED;
+    if (device != NULL && device->lost) return GPU_IS_LOST;
     int code = find_answer(&everywhere, function);
     if (code == SUCCESS && device != NULL) code = find_answer(&device->answers, function);
+    while (code == HANGS) pause();
     return code;
 }
 
@@ -118,10 +128,20 @@ static int describe(Device *device, const char *word, const char *values) {
         return sscanf(values, "%llu %llu %llu", &device->total, &device->reserved,
                       &device->free) == 3;
     if (!strcmp(word, "utilization")) return sscanf(values, "%d", &device->utilization) == 1;
+    if (!strcmp(word, "power"))
+        return sscanf(values, "%lld %lld", &device->power, &device->power_limit) == 2;
+    if (!strcmp(word, "energy")) return sscanf(values, "%lld", &device->energy) == 1;
+    if (!strcmp(word, "temperature")) return sscanf(values, "%lld", &device->temperature) == 1;
     if (!strcmp(word, "mig")) return sscanf(values, "%d", &device->mig) == 1;
     if (!strcmp(word, "process")) return add_process(device, values);
     if (!strcmp(word, "answer")) return add_answer(&device->answers, values);
     return 0;
+}
+
+static Device *tells_nothing(Device *device) {
+    device->utilization = device->mig = -1;
+    device->power = device->power_limit = device->energy = device->temperature = -1;
+    return device;
 }
 
 static int read_line(char *line, Device **gpu, Device **device) {
@@ -131,15 +151,13 @@ static int read_line(char *line, Device **gpu, Device **device) {
     else values = line + strlen(line);
     if (!strcmp(line, "gpu")) {
         if (device_count == MOST_DEVICES) return 0;
-        *gpu = *device = &devices[device_count];
+        *gpu = *device = tells_nothing(&devices[device_count]);
         (*gpu)->slices = slices[device_count++];
-        (*gpu)->utilization = (*gpu)->mig = -1;
         return 1;
     }
     if (!strcmp(line, "slice")) {
         if (*gpu == NULL || (*gpu)->slice_count == MOST_SLICES) return 0;
-        *device = &(*gpu)->slices[(*gpu)->slice_count++];
-        (*device)->utilization = (*device)->mig = -1;
+        *device = tells_nothing(&(*gpu)->slices[(*gpu)->slice_count++]);
         return 1;
     }
     if (*device != NULL) return describe(*device, line, values);
@@ -280,6 +298,33 @@ int nvmlDeviceGetUtilizationRates(Device *device, Utilization *utilization) {
     return SUCCESS;
 }
 
+static int tell(long long value, void *to, size_t size) {
+    if (value < 0) return NOT_SUPPORTED;
+    memcpy(to, &value, size); /* little-endian, as all machines with such GPUs are */
+    return SUCCESS;
+}
+
+int nvmlDeviceGetPowerUsage(Device *device, uint *milliwatts) {
+    BEGIN(device);
+    return tell(device->power, milliwatts, sizeof *milliwatts);
+}
+
+int nvmlDeviceGetEnforcedPowerLimit(Device *device, uint *milliwatts) {
+    BEGIN(device);
+    return tell(device->power_limit, milliwatts, sizeof *milliwatts);
+}
+
+int nvmlDeviceGetTotalEnergyConsumption(Device *device, bytes *millijoules) {
+    BEGIN(device);
+    return tell(device->energy, millijoules, sizeof *millijoules);
+}
+
+int nvmlDeviceGetTemperature(Device *device, uint sensor, uint *celsius) {
+    BEGIN(device);
+    if (sensor != 0) return INVALID_ARGUMENT;
+    return tell(device->temperature, celsius, sizeof *celsius);
+}
+
 int nvmlDeviceGetComputeRunningProcesses_v3(Device *device, uint *count, Process *processes) {
     BEGIN(device);
     uint room = *count;
@@ -309,3 +354,8 @@ int nvmlDeviceGetMigDeviceHandleByIndex(Device *device, uint index, Device **sli
     *slice = &device->slices[index];
     return SUCCESS;
 }
+
+/* ---- none of NVML's ---- */
+
+/* From now on the GPU answers as one that has fallen off the bus. */
+void stub_lose(uint index) { devices[index].lost = 1; }
