@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from app.about import About, release
 from app.compose import Choice, choose, place_for_compiled, prepare
+from app.confinement import forbid_core_dumps, share_with_group
 from app.credentials import watch_credentials
 from app.doors import Doors, DoorUnusableError
 from app.exit_codes import ExitCode, code_of
@@ -80,7 +81,10 @@ def run(plan: Plan) -> NoReturn:
     """Serve until asked to stop or until something fails; ends the process."""
     gc.enable()  # off since app.start
     raise_file_limit()
+    share_with_group()
     settings = plan.resolved.settings
+    if not settings.core_dumps:
+        forbid_core_dumps()
     try:
         keys = KeyRing(settings.api_keys_path) if settings.api_keys_path else None
         doors = Doors(plan.host, plan.port, settings)

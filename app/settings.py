@@ -200,6 +200,10 @@ class Settings(
         Path("/dev/termination-log"), "UNIGATE_TERMINATION_LOG",
         description="File that gets the cause of a failure, if it exists; Kubernetes shows it.",
     )  # fmt: skip
+    core_dumps: bool = _setting(
+        False, "UNIGATE_CORE_DUMPS",
+        description="Leave core dumps, as far as the system allows; prompts and keys are in them.",
+    )  # fmt: skip
     strict_env: bool = _setting(
         False, "UNIGATE_STRICT_ENV", description="Unknown NIM_* and UNIGATE_* variables are errors."
     )

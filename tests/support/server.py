@@ -65,13 +65,15 @@ class Server:
         slow: float = 1.0,
         environment: Mapping[str, str] | None = None,
         engine_arguments: tuple[str, ...] = ENGINE_ARGUMENTS,
+        wrapper: tuple[str, ...] = (),
     ) -> None:
+        """A `wrapper` is a command that becomes the one behind it."""
         self.log_path = log
         self.slow = slow
         self._known: dict[int, psutil.Process] = {}
         self.started_s = time.monotonic()
         arguments = (*words[:1], *engine_arguments, *LISTEN, *words[1:])
-        self.process = start(UNIGATE, "serve", *arguments, log=log, **(environment or {}))
+        self.process = start(*wrapper, UNIGATE, "serve", *arguments, log=log, **(environment or {}))
 
     def __enter__(self) -> "Server":
         return self
