@@ -12,6 +12,8 @@ import pytest
 from tests.support.server import Server
 
 USER = 54_321
+# A file system of its own is mounted there, for that server alone.
+SCRATCH = Path("/mnt")
 # The interpreter may be in somebody's home, into which nobody else may look.
 _SCRIPT = """
 set -e
@@ -33,25 +35,18 @@ exec setpriv --reuid "$USER_ID" --regid 0 --clear-groups --no-new-privs "$@"
 def confined(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if os.geteuid() != 0:
         pytest.skip("only root can confine somebody else")
-    place = tmp_path_factory.mktemp("confined")
-    for directory in (place, *place.parents):
-        if stat.S_IMODE(directory.stat().st_mode) == 0o700:
-            directory.chmod(0o711)
-    scratch = place / "scratch"
-    scratch.mkdir()
     environment = {
-        "SCRATCH": str(scratch),
+        "SCRATCH": str(SCRATCH),
         "BASE": sys.base_prefix,
         "HOME_NOW": str(Path.home()),
         "USER_ID": str(USER),
-        "TMPDIR": str(scratch),
+        "TMPDIR": str(SCRATCH),
         "HOME": "/nonexistent",
-        "NIM_CACHE_PATH": str(scratch / "cache"),
+        "NIM_CACHE_PATH": str(SCRATCH / "cache"),
     }
     wrapper = ("unshare", "--mount", "sh", "-c", _SCRIPT, "sh")
-    with Server(
-        str(demo), log=place / "log", slow=slow, environment=environment, wrapper=wrapper
-    ) as running:
+    log = tmp_path_factory.mktemp("confined") / "log"
+    with Server(str(demo), log=log, slow=slow, environment=environment, wrapper=wrapper) as running:
         running.wait_until_ready()
         yield running
 
@@ -72,7 +67,7 @@ def test_nothing_is_dumped(confined: Server) -> None:
 
 def test_the_next_user_may_go_on_with_what_was_written(confined: Server) -> None:
     root = Path("/proc", str(confined.process.pid), "root")
-    cache = next(root.joinpath(*confined.log_path.parent.parts[1:]).glob("scratch/cache"))
+    cache = root / SCRATCH.relative_to("/") / "cache"
     # Of single files vLLM may make anew what it cannot read.
     for path in (cache, *(path for path in cache.rglob("*") if path.is_dir())):
         mode = path.stat().st_mode
