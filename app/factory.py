@@ -15,7 +15,7 @@ from app.middleware import stack
 from app.middleware.direct_routes import DirectRoutes
 from app.openapi import Document
 from app.parameters import on_bad_parameter
-from app.routes import GUARDED, PUBLIC
+from app.routes import GUARDED, PUBLIC, SAGEMAKER
 from app.settings import Settings
 from engine import Engine, EngineError
 
@@ -47,7 +47,7 @@ def create_app(
     app.state.engine = engine
     app.state.health = health
     app.state.about = about
-    for router in (*PUBLIC, *GUARDED):
+    for router in (*PUBLIC, *GUARDED, *(SAGEMAKER if settings.sagemaker_mode else ())):
         app.include_router(router)
     app.user_middleware.append(Middleware(DirectRoutes, engine, app.routes))
     app.state.document = Document(app.routes, has_keys=keys is not None)

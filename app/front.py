@@ -31,11 +31,13 @@ _NO_PROBE = Report(
 class Probes:
     """Answers probes and nothing else."""
 
-    def __init__(self, health: Health) -> None:
+    def __init__(self, health: Health, *, has_ping: bool = False) -> None:
+        """`has_ping` says whether SageMaker's is among them."""
         self._reports: Mapping[str, Callable[[], Report]] = {
             "/v1/health/live": health.live,
             "/v1/health/ready": health.ready,
             "/v1/health/startup": health.startup,
+            **({"/ping": health.ready} if has_ping else {}),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

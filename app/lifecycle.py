@@ -121,7 +121,7 @@ async def _live(plan: Plan, doors: Doors, keys: KeyRing | None) -> Ending:
     observe_admission(engine.admission)
     progress, about = Progress(), About()
     health = Health(engine.states, engine.inflight, progress)
-    probes = Probes(health)
+    probes = Probes(health, has_ping=plan.resolved.settings.sagemaker_mode)
     front = Front(probes)
     stop = StopSignals()
     serving = asyncio.ensure_future(doors.serve(RequestId(front), RequestId(probes)))

@@ -18,6 +18,16 @@ class ListenerSettings(BaseModel):
         8000, "NIM_SERVER_PORT", "NIM_HTTP_API_PORT", ge=0, le=65535,
         description="Port to listen on; 0 takes a free one.",
     )  # fmt: skip
+    sagemaker_mode: bool = setting(
+        False, "NIM_SAGEMAKER_MODE",
+        description="Serve SageMaker's `/ping` and `/invocations`, too, and on its port; on where "
+        "SageMaker has set variables of its own.",
+    )  # fmt: skip
+    sagemaker_port: int = setting(
+        8080, "SAGEMAKER_BIND_TO_PORT", ge=0, le=65535,
+        description="Port of that mode, unless another is set; SageMaker says which, where "
+        "several containers share a machine.",
+    )  # fmt: skip
     max_connections: int = setting(
         8192, "UNIGATE_MAX_CONNECTIONS", gt=0,
         description="Most clients at a time; one more ends the connection that has been idle for "

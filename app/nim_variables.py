@@ -13,6 +13,19 @@ TOLERATED = frozenset({
     "NIM_BACKEND_PORT", "NIM_NGINX_DIR",
 })  # fmt: skip
 
+SET_BY_SAGEMAKER = (
+    # By the hosting of several containers, of several models and of batch transform jobs:
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/multi-container-troubleshooting.html
+    "SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_SAFE_PORT_RANGE", "SAGEMAKER_MULTI_MODEL",
+    "SAGEMAKER_BATCH",
+    # By its SDK, for every model it deploys, and for its toolkit in the container:
+    # https://github.com/aws/sagemaker-inference-toolkit
+    "SAGEMAKER_BASE_DIR", "SAGEMAKER_CONTAINER_LOG_LEVEL", "SAGEMAKER_REGION",
+    "SAGEMAKER_PROGRAM", "SAGEMAKER_SUBMIT_DIRECTORY", "SAGEMAKER_MODEL_SERVER_WORKERS",
+    "SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
+)  # fmt: skip
+"""Any of them says that it is SageMaker that runs the container."""
+
 _NOT_YET = "this version does not support it yet"
 _ARGUMENT = "pass {} in NIM_PASSTHROUGH_ARGS"
 
@@ -20,7 +33,6 @@ NOT_SUPPORTED: dict[str, str] = {
     "NIM_MANIFEST_PROFILE": _NOT_YET,
     "NIM_TAGS_SELECTOR": _NOT_YET,
     "NIM_MIDDLEWARE_CONFIG_PATH": _NOT_YET,
-    "NIM_SAGEMAKER_MODE": _NOT_YET,
     "NIM_OTEL_METRICS_EXPORTER": "metrics are at /v1/metrics",
     "UNIGATE_CONSOLE": _NOT_YET,
     # Not NIM's, but whoever sets it believes that the server is locked.

@@ -89,6 +89,9 @@ def plan(resolved: Resolved, words: Sequence[str]) -> Plan:
             "--served-model-name", sources.get("served_model_name", "the model's name")
         ),
     }
+    if settings.sagemaker_mode and sources["port"] == "default":
+        sources["port"] = sources.get("sagemaker_port", sources["sagemaker_mode"])
+        port = str(settings.sagemaker_port)
     return Plan(
         resolved=resolved,
         source=source,

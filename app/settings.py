@@ -18,7 +18,7 @@ from app.limit_settings import LimitSettings
 from app.listener_settings import ListenerSettings
 from app.log_settings import LogSettings
 from app.media_settings import MediaSettings
-from app.nim_variables import NOT_SUPPORTED, TOLERATED
+from app.nim_variables import NOT_SUPPORTED, SET_BY_SAGEMAKER, TOLERATED
 from app.overload_settings import OverloadSettings
 from app.setting import setting as _setting
 from app.trace_settings import TraceSettings
@@ -277,6 +277,10 @@ def read(environment: Mapping[str, str] | None = None) -> Resolved:
             if environment.get(name, "") != "":
                 values[setting], sources[setting] = environment[name], name
                 break
+    if "sagemaker_mode" not in values:
+        signs = [name for name in SET_BY_SAGEMAKER if environment.get(name, "") != ""]
+        if signs:
+            values["sagemaker_mode"], sources["sagemaker_mode"] = "1", signs[0]
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.keys import PROBES
 from app.observability.ended import Ended, Headers
 from app.observability.http_metrics import observe_http
 from app.observability.metrics import observe_outcome
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("app.access")
 
-_QUIET = "/v1/health/"
 # vLLM's server does not count what asks for its metrics either.
 _SCRAPES = "/v1/metrics"
 # https://www.w3.org/TR/trace-context/#traceparent-header
@@ -36,7 +36,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and tell of it."""
-        if scope["type"] != "http" or scope["path"].startswith(_QUIET):
+        if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
         started_s = time.perf_counter()

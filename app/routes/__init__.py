@@ -15,6 +15,7 @@ from app.routes import (
     metrics,
     models,
     responses,
+    sagemaker,
     scoring,
     tokenize,
 )
@@ -38,3 +39,6 @@ GUARDED: tuple[APIRouter, ...] = (
     documentation.router,
 )
 """Everything else."""
+
+SAGEMAKER: tuple[APIRouter, ...] = (sagemaker.router,)
+"""Only in SageMaker mode; `app.keys` knows that one of them is a probe."""

@@ -14,6 +14,7 @@ from engine.vllm import (
     dynamic_adapters,
     embeddings,
     inspection,
+    invocations,
     messages,
     model_card,
     responses,
@@ -32,6 +33,7 @@ CONTRACTS: Mapping[str, Contract] = (
     | speech.CONTRACTS
     | model_card.CONTRACTS
     | dynamic_adapters.CONTRACTS
+    | invocations.CONTRACTS
 )
 """Every route that the engine answers, by its method and path."""
 

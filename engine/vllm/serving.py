@@ -14,10 +14,12 @@ from vllm.entrypoints.serve.utils.fingerprint import set_default_fingerprint_mod
 from vllm.tasks import SupportedTask
 
 from engine.adapters.library import Library
+from engine.answer import Answer
 from engine.config import EngineConfig
 from engine.errors import ModelNotFoundError, TaskNotSupportedError
 from engine.observer import Observer
 from engine.schemas import Schemas
+from engine.vllm import invocations
 from engine.vllm.adapters import LoadedAdapters
 from engine.vllm.assembly import Assembly
 from engine.vllm.client import EngineClient
@@ -26,6 +28,7 @@ from engine.vllm.contract import schemas_of
 from engine.vllm.documentation import CONTRACTS, SWAGGER_UI
 from engine.vllm.dynamic_adapters import DynamicAdapters
 from engine.vllm.embeddings import Embeddings
+from engine.vllm.exchange import parse_object
 from engine.vllm.inspection import Inspection
 from engine.vllm.messages import Messages
 from engine.vllm.model_card import ModelCard
@@ -126,6 +129,24 @@ class Serving:
     def speech(self) -> Speech:
         """What writes down what is said; raises `TaskNotSupportedError`."""
         return self._able(self._speech, "a model that transcribes speech")
+
+    async def invoke(self, body: bytes) -> Answer:
+        """Answer a request to /invocations as the route would that it is for."""
+        match invocations.route_of(parse_object(body)):
+            case invocations.TEXT:
+                return await self.completions.completion(body)
+            case invocations.EMBEDDINGS:
+                return await self.embeddings.embed(body)
+            case invocations.RANKING:
+                return await self.scoring.rank(body)
+            case invocations.RERANK:
+                return await self.scoring.rerank(body)
+            case invocations.SCORE:
+                return await self.scoring.score(body)
+            case _ if self.embeds:  # such a model takes chats, too
+                return await self.embeddings.embed(body)
+            case _:
+                return await self.completions.chat_completion(body)
 
     def _able(self, part: Part | None, needs: str) -> Part:
         if part is None:

@@ -30,7 +30,7 @@ _PORT = re.compile(r"http\.listening\b.*?\bport\W{1,2}(\d+)")
 
 def clean_environment(**extra: str) -> dict[str, str]:
     """The environment without anything that configures a server."""
-    foreign = ("NIM_", "UNIGATE_", "VLLM_", "HF_")
+    foreign = ("NIM_", "UNIGATE_", "VLLM_", "HF_", "SAGEMAKER_")
     mine = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     ours = {
         "VLLM_CPU_KVCACHE_SPACE": "1",

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from app.exit_codes import ExitCode
 from app.observability.nim_names import NAMES as NIM_NAMES
-from app.routes import GUARDED, PUBLIC
+from app.routes import GUARDED, PUBLIC, SAGEMAKER
 from app.settings import Settings, names_of
 from engine import EngineState
 
@@ -19,7 +19,7 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 ROUTES = sorted(
     {
         re.sub(r"\{[a-z_:]+\}", "{id}", route.path)
-        for router in (*PUBLIC, *GUARDED)
+        for router in (*PUBLIC, *GUARDED, *SAGEMAKER)
         for route in router.routes
         if isinstance(route, APIRoute)
     }

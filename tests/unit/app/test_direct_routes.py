@@ -10,7 +10,7 @@ from app.answering import Answering
 from app.dependencies import ReadyEngine
 from app.middleware.direct_routes import DirectRoutes
 from app.observability.metrics import EngineMetrics
-from app.routes import GUARDED, PUBLIC
+from app.routes import GUARDED, PUBLIC, SAGEMAKER
 from engine import Engine
 from engine.state import StateMachine
 
@@ -42,7 +42,7 @@ def reaches_the_router(app: FastAPI, method: str, path: str) -> bool:
 
 def served() -> FastAPI:
     app = FastAPI()
-    for router in (*PUBLIC, *GUARDED):
+    for router in (*PUBLIC, *GUARDED, *SAGEMAKER):
         app.include_router(router)
     return app
 
@@ -61,7 +61,13 @@ def with_route(dependency: Any) -> FastAPI:
 
 def test_requests_that_generate_are_answered_before_the_router() -> None:
     app = served()
-    for path in ("/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/embeddings"):
+    for path in (
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/messages",
+        "/v1/embeddings",
+        "/invocations",
+    ):
         assert not reaches_the_router(app, "POST", path)
 
 
@@ -73,6 +79,7 @@ def test_all_else_goes_on() -> None:
         ("POST", "/v1/chat/completions/"),
         ("POST", "/v1/nothing"),
         ("GET", "/v1/health/live"),
+        ("GET", "/ping"),
         ("GET", "/v1/models"),
         ("POST", "/v1/responses/resp_1/cancel"),
     ):

@@ -17,8 +17,9 @@ from profiles.progress import Progress
 APP = PlainTextResponse("the application")
 
 
-def front() -> Front:
-    return Front(Probes(Health(StateMachine(lambda *_: None), Inflight(), Progress())))
+def front(*, has_ping: bool = False) -> Front:
+    health = Health(StateMachine(lambda *_: None), Inflight(), Progress())
+    return Front(Probes(health, has_ping=has_ping))
 
 
 async def get(asgi: Any, path: str) -> tuple[int, bytes]:
@@ -47,6 +48,22 @@ def test_probes_are_answered_before_there_is_an_application(
     assert found == status
     assert json.loads(body)["status"] == word
     assert json.loads(body)["state"] == "PENDING"
+
+
+def test_sagemakers_probe_is_the_readiness_probe() -> None:
+    assert asyncio.run(get(front(has_ping=True), "/ping"))[0] == 503
+
+
+def test_sagemakers_probe_is_no_probe_elsewhere() -> None:
+    async def scene() -> tuple[int, bytes]:
+        asgi = front()
+        asked = asyncio.ensure_future(get(asgi, "/ping"))
+        await asyncio.sleep(0.05)
+        assert not asked.done()
+        asgi.open(APP)
+        return await asked
+
+    assert asyncio.run(scene()) == (200, b"the application")
 
 
 def test_other_requests_wait_for_the_application() -> None:

@@ -50,6 +50,26 @@ def test_host_and_port_are_understood_as_vllm_writes_them() -> None:
     assert made.arguments == ()
 
 
+@pytest.mark.parametrize(
+    ("line", "environment", "port", "source"),
+    [
+        ("/m", {}, 8000, "default"),
+        ("/m", {"NIM_SAGEMAKER_MODE": "1"}, 8080, "NIM_SAGEMAKER_MODE"),
+        ("/m", {"SAGEMAKER_BASE_DIR": "/opt/ml"}, 8080, "SAGEMAKER_BASE_DIR"),
+        ("/m", {"SAGEMAKER_BIND_TO_PORT": "9001"}, 9001, "SAGEMAKER_BIND_TO_PORT"),
+        ("/m", {"SAGEMAKER_BIND_TO_PORT": "9001", "NIM_SAGEMAKER_MODE": "0"}, 8000, "default"),
+        ("/m", {"NIM_SAGEMAKER_MODE": "1", "NIM_SERVER_PORT": "8000"}, 8000, "NIM_SERVER_PORT"),
+        ("/m", {"NIM_SAGEMAKER_MODE": "1", "NIM_HTTP_API_PORT": "9"}, 9, "NIM_HTTP_API_PORT"),
+        ("/m --port 9", {"NIM_SAGEMAKER_MODE": "1"}, 9, "command line"),
+    ],
+)
+def test_sagemakers_port_counts_where_no_other_is_set(
+    line: str, environment: dict[str, str], port: int, source: str
+) -> None:
+    made = planned(line, **environment)
+    assert (made.port, made.sources["port"]) == (port, source)
+
+
 @pytest.mark.parametrize("port", ["x", "-1", "65536"])
 def test_an_impossible_port_is_refused(port: str) -> None:
     with pytest.raises(BadSettingsError, match="--port"):

@@ -137,3 +137,26 @@ def test_what_belongs_together_is_asked_for(environment: dict[str, str], missing
 def test_certificates_that_nobody_uses_are_warned_about() -> None:
     (warning,) = read({"NIM_SSL_KEY_PATH": "/some/key"}).warnings
     assert warning == "NIM_SSL_KEY_PATH has no effect without NIM_SSL_MODE"
+
+
+@pytest.mark.parametrize(
+    ("environment", "mode"),
+    [
+        ({}, False),
+        ({"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999"}, True),
+        ({"SAGEMAKER_MULTI_MODEL": "true", "NIM_SAGEMAKER_MODE": "0"}, False),
+        ({"SAGEMAKER_MULTI_MODEL": "true", "NIM_SAGEMAKER_MODE": ""}, True),
+        ({"SAGEMAKER_BASE_DIR": ""}, False),
+        # Of a notebook, in which somebody tries the server out.
+        ({"SAGEMAKER_DOMAIN_ID": "d-1"}, False),
+        ({"NIM_SAGEMAKER_MODE": "1"}, True),
+    ],
+)
+def test_sagemaker_is_known_by_its_variables(environment: dict[str, str], mode: bool) -> None:
+    assert read(environment).settings.sagemaker_mode is mode
+    assert read(environment).warnings == ()
+
+
+def test_a_mode_of_sagemaker_that_is_neither_on_nor_off_is_refused() -> None:
+    with pytest.raises(BadSettingsError, match="NIM_SAGEMAKER_MODE"):
+        read({"NIM_SAGEMAKER_MODE": "auto", "SAGEMAKER_BASE_DIR": "/opt/ml"})
