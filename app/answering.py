@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import UnsupportedMediaTypeError, event_of
-from app.wire import wire_of
+from app.relay import Relay, is_relayed, relay
+from app.wire import Wire, wire_of
 from engine import Answer, EngineError, Stream, Whole
 from engine.account import Account, account
 from engine.admission import Admission, Ticket
@@ -154,15 +155,19 @@ async def _send_whole(whole: Whole, send: Send) -> None:
 
 async def _send_stream(stream: Stream, within: _Deadline, scope: Scope, send: Send) -> None:
     wire = wire_of(scope)
+
+    async def write(to: Wire | Relay) -> None:
+        try:
+            async with within.left():
+                await stream.run(to)
+        except EngineError as error:
+            to.write(event_of(error, scope, wire.written))
+
     try:
         # The answer begins before its first token: only then can the client be seen to leave.
         await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
         wire.is_streaming = True
-        try:
-            async with within.left():
-                await stream.run(wire)
-        except EngineError as error:
-            wire.write(event_of(error, scope, wire.written))
+        await (relay(write, wire, send) if is_relayed(scope) else write(wire))
     finally:
         wire.is_streaming = False
         await stream.close()

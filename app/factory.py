@@ -13,6 +13,7 @@ from app.health import Health
 from app.keys import KeyRing
 from app.middleware import stack
 from app.middleware.direct_routes import DirectRoutes
+from app.middleware.own import OwnMiddleware
 from app.openapi import Document
 from app.parameters import on_bad_parameter
 from app.routes import GUARDED, PUBLIC, SAGEMAKER
@@ -31,11 +32,12 @@ def create_app(
     *,
     keys: KeyRing | None,
     tracing: "Tracing | None",
+    own: OwnMiddleware | None,
 ) -> FastAPI:
     """The ASGI application in front of `engine`."""
     app = FastAPI(
         title="unigate",
-        middleware=stack(settings, keys, engine, tracing),
+        middleware=stack(settings, keys, engine, tracing=tracing, own=own),
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers={

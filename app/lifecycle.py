@@ -52,6 +52,7 @@ from profiles.errors import ProfilesError
 from profiles.progress import Progress
 
 if TYPE_CHECKING:
+    from app.middleware.own import OwnMiddleware
     from app.observability.tracing import Tracing
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ def run(plan: Plan) -> NoReturn:
     settings = plan.resolved.settings
     if not settings.core_dumps:
         forbid_core_dumps()
+    own = _own_middleware(settings)
     try:
         keys = KeyRing(settings.api_keys_path) if settings.api_keys_path else None
         doors = Doors(plan.host, plan.port, settings)
@@ -94,7 +96,19 @@ def run(plan: Plan) -> NoReturn:
         _end_unstarted(ExitCode.PORT_UNUSABLE, str(error), settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         # Not by returning: a thread that hangs would be waited for.
-        leave(runner.run(_live(plan, doors, keys)).code)
+        leave(runner.run(_live(plan, doors, keys, own)).code)
+
+
+def _own_middleware(settings: Settings) -> "OwnMiddleware | None":
+    """Made before the server listens: one with half of its policies must not be there at all."""
+    if settings.middleware_config_path is None:
+        return None
+    from app.middleware.own import OwnMiddleware  # noqa: PLC0415  # as in _import_factory
+
+    try:
+        return OwnMiddleware(settings.middleware_config_path)
+    except FilesUnusableError as error:
+        _end_unstarted(ExitCode.BAD_SETTINGS, f"NIM_MIDDLEWARE_CONFIG_PATH: {error}", settings)
 
 
 def _end_unstarted(code: ExitCode, reason: str, settings: Settings) -> NoReturn:
@@ -109,7 +123,9 @@ def leave(code: ExitCode) -> NoReturn:
     os._exit(code)
 
 
-async def _live(plan: Plan, doors: Doors, keys: KeyRing | None) -> Ending:
+async def _live(
+    plan: Plan, doors: Doors, keys: KeyRing | None, own: "OwnMiddleware | None"
+) -> Ending:
     adopt_orphans()
     engine = Engine(
         StateMachine(_on_state),
@@ -139,7 +155,9 @@ async def _live(plan: Plan, doors: Doors, keys: KeyRing | None) -> Ending:
     tracing = await asyncio.to_thread(_tracing, plan.resolved.settings)
     create_app = await asyncio.to_thread(_import_factory)
     settings = plan.resolved.settings
-    create = partial(create_app, engine, health, about, settings, keys=keys, tracing=tracing)
+    create = partial(
+        create_app, engine, health, about, settings, keys=keys, tracing=tracing, own=own
+    )
     front.open(await asyncio.to_thread(create))
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if working.done():

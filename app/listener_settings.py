@@ -80,6 +80,10 @@ class ListenerSettings(BaseModel):
         description="File with the keys that requests need; anybody may use the server without "
         "it. Read again when it changes.",
     )  # fmt: skip
+    middleware_config_path: Path | None = setting(
+        None, "NIM_MIDDLEWARE_CONFIG_PATH",
+        description="File that names ASGI middleware of your own, YAML or JSON.",
+    )  # fmt: skip
     cors_allow_origins: _Words = setting(
         ("*",), "NIM_CORS_ALLOW_ORIGINS",
         description="Origins whose pages may call the server from a browser, separated by commas; "

@@ -32,7 +32,6 @@ _ARGUMENT = "pass {} in NIM_PASSTHROUGH_ARGS"
 NOT_SUPPORTED: dict[str, str] = {
     "NIM_MANIFEST_PROFILE": _NOT_YET,
     "NIM_TAGS_SELECTOR": _NOT_YET,
-    "NIM_MIDDLEWARE_CONFIG_PATH": _NOT_YET,
     "NIM_OTEL_METRICS_EXPORTER": "metrics are at /v1/metrics",
     "UNIGATE_CONSOLE": _NOT_YET,
     # Not NIM's, but whoever sets it believes that the server is locked.

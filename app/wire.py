@@ -12,7 +12,10 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 _EXTENSION = "unigate.wire"
 # https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes
-_COMMENT = b"e\r\n: keep-alive\n\n\r\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment in a stream of events."""
+
+_COMMENT = b"%x\r\n%b\r\n" % (len(KEEP_ALIVE), KEEP_ALIVE)
 
 
 class Wire:
@@ -25,10 +28,16 @@ class Wire:
     """Whether frames are written, between whose ends something else may stand."""
 
     _on_lost: Callable[[], None] | None = None
+    _comment: Callable[[], None] | None = None
 
     def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
         self._transport = transport
         self._flow = flow
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client is still there, as far as anybody knows."""
+        return not self._transport.is_closing()
 
     def watch(self, on_lost: Callable[[], None]) -> bool:
         """Call `on_lost` when the client leaves; False if it has left already."""
@@ -36,7 +45,7 @@ class Wire:
         self._on_lost = on_lost
         # Whoever is not read from is not seen to leave.
         self._flow.resume_reading()
-        return not self._transport.is_closing()
+        return self.is_open
 
     def unwatch(self) -> None:
         """Nobody wants to know any more."""
@@ -51,14 +60,20 @@ class Wire:
         """Send frames in one chunk; whether there is room for more."""
         self.written += len(frames)
         body = b"".join(frames)
-        if body and not self._transport.is_closing():  # an empty chunk would be the last
+        if body and self.is_open:  # an empty chunk would be the last
             self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return not self._flow.write_paused
 
     def comment(self) -> None:
         """Send what readers of a stream skip, so that nothing on the way takes it for dead."""
-        if not self._transport.is_closing():
+        if self._comment is not None:
+            self._comment()
+        elif self.is_open:
             self._transport.write(_COMMENT)
+
+    def comment_by(self, comment: Callable[[], None] | None) -> None:
+        """Let another do that, through whom the stream goes; None: nobody."""
+        self._comment = comment
 
     async def drain(self) -> None:
         """Wait for a slow reader."""

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support import minilm as minilm_model
 from tests.support import wait
+from tests.support.caller import Caller
+from tests.support.keys import KeysFile
 from tests.support.media_origin import Authority
 from tests.support.server import Server
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 CONFIGS = Path(__file__).parent / "data" / "configs"
 TONE_WHISPER = CONFIGS.with_name("tone-whisper")
+POLICIES = Path(__file__).with_name("support") / "policies.py"
 DEMO = Path(__file__).parents[1] / "deploy" / "demo" / "unigate-demo"
 
 
@@ -77,6 +80,34 @@ def hasty_server(
     with Server(str(demo), log=log, slow=slow, environment=environment) as running:
         running.wait_until_ready()
         yield running
+
+
+@pytest.fixture(scope="session")
+def caller(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    """Of a real server as SageMaker runs it, with keys and middleware of its own."""
+    place = tmp_path_factory.mktemp("sagemaker")
+    keys = KeysFile(place / "keys.toml")
+    keys.put("team")
+    shutil.copy(POLICIES, place / "policies_of_ours.py")
+    config = place / "middleware.yaml"
+    config.write_text(
+        "middleware:\n"
+        "  - class: policies_of_ours.Policy\n"
+        "    arguments: {forbidden: [dynamite]}\n"
+        "  - class: policies_of_ours.Stamp\n"
+        "    arguments: {stamp: seen}\n"
+    )
+    environment = {
+        "SAGEMAKER_BASE_DIR": "/opt/ml",
+        "UNIGATE_API_KEYS_PATH": str(keys.path),
+        "NIM_MIDDLEWARE_CONFIG_PATH": str(config),
+        "NIM_PROXY_CLIENT_MAX_BODY_SIZE": "1m",
+    }
+    log = place / "log"
+    with Server(str(demo), log=log, slow=slow, environment=environment) as running:
+        assert running.get("/ping").status_code == 503  # before anything is loaded
+        running.wait_until_ready()
+        yield Caller(running, keys.header("team"))
 
 
 @pytest.fixture

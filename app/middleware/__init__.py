@@ -10,6 +10,7 @@ from app.middleware.access_log import AccessLog
 from app.middleware.body_limit import BodyLimit
 from app.middleware.bug import Bug
 from app.middleware.load_report import LoadReport
+from app.middleware.own import OwnMiddleware
 from app.middleware.require_key import RequireKey
 from app.settings import Settings
 from engine import Engine
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def stack(
-    settings: Settings, keys: KeyRing | None, engine: Engine, tracing: "Tracing | None"
+    settings: Settings,
+    keys: KeyRing | None,
+    engine: Engine,
+    *,
+    tracing: "Tracing | None",
+    own: OwnMiddleware | None,
 ) -> list[Middleware]:
     """The order is the list's; without `keys`, whoever comes may use the server."""
     largest = settings.max_body_size
@@ -40,4 +46,5 @@ def stack(
         *([Middleware(RequireKey, keys)] if keys else []),  # before anything is read
         Middleware(LoadReport, engine),  # only for those who may come in
         *limit,  # raises in the application, whose handlers know how to say it
+        *([Middleware(own.in_front_of)] if own else []),  # sees nobody who is not let in
     ]

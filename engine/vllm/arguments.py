@@ -30,6 +30,9 @@ OF_VLLMS_SERVER = {
 }  # fmt: skip
 
 
+_INSTEAD = {"middleware": "NIM_MIDDLEWARE_CONFIG_PATH names a file with middleware of your own"}
+
+
 class _RefusedError(Exception):
     """argparse's message, instead of its exit."""
 
@@ -87,5 +90,5 @@ def _refuse_server_flags(parser: FlexibleArgumentParser, namespace: argparse.Nam
             flag = "--" + name.replace("_", "-")
             raise _RefusedError(
                 f"{flag} is an argument of vLLM's own HTTP server, which unigate replaces; "
-                "README.md has unigate's settings",
+                + _INSTEAD.get(name, "README.md has unigate's settings"),
             )

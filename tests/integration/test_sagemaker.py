@@ -1,13 +1,11 @@
 """A server as SageMaker calls it: two routes of its own, beside the others."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.caller import Caller
 from tests.support.errors import assert_error
-from tests.support.keys import KeysFile
 from tests.support.server import Server
 from tests.support.sse import DONE, events, text_of
 
@@ -17,33 +15,6 @@ SAY: dict[str, Any] = {
     "max_tokens": 8,
     "temperature": 0,
 }
-
-
-class Caller:
-    """A server, and a key that it knows."""
-
-    def __init__(self, server: Server, key: str) -> None:
-        self.server = server
-        self._headers = {"authorization": f"Bearer {key}"}
-
-    def post(self, path: str, body: Any, **headers: str) -> Any:
-        return self.server.post(path, body, headers=self._headers | headers)
-
-    def get(self, path: str) -> Any:
-        return self.server.get(path, headers=self._headers, timeout=60)
-
-
-@pytest.fixture(scope="module")
-def caller(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
-    place = tmp_path_factory.mktemp("sagemaker")
-    keys = KeysFile(place / "keys.toml")
-    keys.put("team")
-    environment = {"SAGEMAKER_BASE_DIR": "/opt/ml", "UNIGATE_API_KEYS_PATH": str(keys.path)}
-    log = place / "log"
-    with Server(str(demo), log=log, slow=slow, environment=environment) as running:
-        assert running.get("/ping").status_code == 503
-        running.wait_until_ready()
-        yield Caller(running, keys.secret("team"))
 
 
 def said_by(answer: Any) -> str:
@@ -92,13 +63,13 @@ def test_a_mistake_is_told_as_by_the_route_it_is_for(caller: Caller, body: Any, 
 
 
 def test_an_invocation_needs_json_and_a_key(caller: Caller) -> None:
-    answer = caller.post("/invocations", SAY, **{"content-type": "text/csv"})
+    answer = caller.post("/invocations", SAY, content_type="text/csv")
     assert_error(answer, 415, "unsupported_media_type")
     assert_error(caller.server.post("/invocations", SAY), 401, "invalid_api_key")
 
 
 def test_the_document_has_both_routes(caller: Caller) -> None:
-    paths = caller.get("/openapi.json").json()["paths"]
+    paths = caller.get("/openapi.json", timeout=60).json()["paths"]
     asked = paths["/invocations"]["post"]["requestBody"]["content"]["application/json"]
     assert len(asked["schema"]["anyOf"]) > 5
     assert paths["/invocations"]["post"]["security"]
