@@ -1,5 +1,6 @@
 """What all tiers share: one real server per session, and a clean environment."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 CONFIGS = Path(__file__).parent / "data" / "configs"
 TONE_WHISPER = CONFIGS.with_name("tone-whisper")
+GUARDRAILS = Path(__file__).parents[1] / "deploy" / "examples" / "guardrails"
 POLICIES = Path(__file__).with_name("support") / "policies.py"
 DEMO = Path(__file__).parents[1] / "deploy" / "demo" / "unigate-demo"
 
@@ -96,11 +98,14 @@ def caller(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) ->
         "    arguments: {forbidden: [dynamite]}\n"
         "  - class: policies_of_ours.Stamp\n"
         "    arguments: {stamp: seen}\n"
+        "  - class: text_guardrail.Guardrail\n"
+        "    arguments: {prompts: ['(?i)nitroglycerin'], answers: [swordfish]}\n"
     )
     environment = {
         "SAGEMAKER_BASE_DIR": "/opt/ml",
         "UNIGATE_API_KEYS_PATH": str(keys.path),
         "NIM_MIDDLEWARE_CONFIG_PATH": str(config),
+        "PYTHONPATH": os.pathsep.join([str(GUARDRAILS), os.environ.get("PYTHONPATH", "")]),
         "NIM_PROXY_CLIENT_MAX_BODY_SIZE": "1m",
     }
     log = place / "log"
