@@ -13,6 +13,11 @@ class OverloadSettings(BaseModel):
         description="Most requests that wait; without it four times `--max-num-seqs`, at least "
         "256. One more is answered with 503, or 429 where other keys have requests, too.",
     )  # fmt: skip
+    max_bodies_mib: int = setting(
+        1024, "UNIGATE_MAX_BODIES_MIB", ge=0,
+        description="Most memory for bodies of requests that are being answered, small ones aside; "
+        "one more is answered with 503. 0 is any size.",
+    )  # fmt: skip
     max_wait_s: float = setting(
         60.0, "UNIGATE_MAX_WAIT_S", gt=0,
         description="Longest time a request waits; then it is answered with 503.",

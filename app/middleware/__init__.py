@@ -28,8 +28,7 @@ def stack(
     own: OwnMiddleware | None,
 ) -> list[Middleware]:
     """The order is the list's; without `keys`, whoever comes may use the server."""
-    largest = settings.max_body_size
-    limit = [Middleware(BodyLimit, largest)] if largest else []  # 0 is any size
+    together = settings.max_bodies_mib << 20
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_allow_origins,
@@ -45,6 +44,7 @@ def stack(
         Middleware(Bug),  # inside it, so that the log sees its answer too
         *([Middleware(RequireKey, keys)] if keys else []),  # before anything is read
         Middleware(LoadReport, engine),  # only for those who may come in
-        *limit,  # raises in the application, whose handlers know how to say it
+        # Raises in the application, whose handlers know how to say it.
+        Middleware(BodyLimit, settings.max_body_size, together),
         *([Middleware(own.in_front_of)] if own else []),  # sees nobody who is not let in
     ]

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,37 @@ def test_new_files_count_for_new_connections_only(
         connection = before.get("/").extensions["network_stream"].get_extra_info("ssl_object")
         assert name_in(connection) == "localhost"
     assert caplog.text.count("files.not_reloaded") <= 1  # between the key and the chain
+
+
+def test_no_request_fails_while_they_are_renewed(port: int, files: Certificates) -> None:
+    client = files.client()
+    failed: list[Exception] = []
+    answered = 0
+    is_over = threading.Event()
+
+    def ask_again_and_again() -> None:
+        nonlocal answered
+        while not is_over.is_set():
+            try:
+                answered += httpx.get(f"https://127.0.0.1:{port}/", verify=client).is_success
+            except httpx.HTTPError as error:
+                failed.append(error)
+
+    askers = [threading.Thread(target=ask_again_and_again) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for number in range(3):
+        files.renew(f"renewed-{number}")
+        wait_until(
+            lambda name=f"renewed-{number}": presented(port, client) == name,  # type: ignore[misc]
+            within_s=10,
+            what="it is shown",
+        )
+    is_over.set()
+    for asker in askers:
+        asker.join()
+    assert answered > 20
+    assert not failed
 
 
 @pytest.mark.parametrize("fault", ["key of another", "no PEM", "gone"])

@@ -7,6 +7,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import RequestTooLargeError
 from app.middleware.body_limit import BodyLimit
+from engine.errors import OverloadedError
 
 
 def read(chunks: list[bytes], length: bytes | None) -> tuple[int, int]:
@@ -30,7 +31,7 @@ def read(chunks: list[bytes], length: bytes | None) -> tuple[int, int]:
     headers = [] if length is None else [(b"content-length", length)]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
     try:
-        asyncio.run(BodyLimit(app, 10)(scope, receive, send))
+        asyncio.run(BodyLimit(app, 10, 0)(scope, receive, send))
     except RequestTooLargeError:
         return len(seen), -1
     return len(seen), len(chunks) - len(left)
@@ -48,3 +49,43 @@ def test_a_declared_length_is_refused_before_anything_is_read() -> None:
 @pytest.mark.parametrize("length", [None, b"ten", b"-1"], ids=repr)
 def test_without_a_length_bytes_are_counted_as_they_come(length: bytes | None) -> None:
     assert read([b"12345", b"67890", b"1", b"2"], length) == (10, -1)
+
+
+def test_all_that_are_in_hand_have_a_limit_together() -> None:
+    large = b"x" * 100_000
+    release = asyncio.Event()
+    in_hand = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal in_hand
+        del scope, send
+        await receive()
+        in_hand += 1
+        await release.wait()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": large, "more_body": False}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    limit = BodyLimit(app, 0, 3 * len(large))
+
+    async def ask(size: int) -> None:
+        headers = [(b"content-length", str(size).encode())]
+        await limit({"type": "http", "headers": headers}, receive, send)
+
+    async def scene() -> None:
+        asking = [asyncio.create_task(ask(len(large))) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError, match="bodies in hand"):
+            await ask(len(large))
+        assert in_hand == 3
+        small = asyncio.create_task(ask(10))  # not counted, whatever comes
+        await asyncio.sleep(0)
+        assert in_hand == 4
+        release.set()
+        await asyncio.gather(*asking, small)
+        await ask(len(large))
+
+    asyncio.run(scene())
