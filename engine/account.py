@@ -41,6 +41,9 @@ class Account:
         self.ticket: Ticket | None = None
         """Of a request that was let in to the engine."""
 
+        self.traceparent = ""
+        """What it is a part of, for whoever is asked on its behalf; empty where nobody traces."""
+
         self.came_at_s = 0.0
         """When all of the request was there, by `time.monotonic`."""
 

@@ -43,6 +43,8 @@ class AccessLog:
         mine = Account()
         account.set(mine)  # a request is a task, so nobody else sees it
         span = self._tracing.begin(scope) if self._tracing else None
+        if span is not None:
+            mine.traceparent = span.traceparent
         status = 0
         answered_with: Headers = ()
         complete = False

@@ -81,6 +81,13 @@ class RequestSpan:
         """As `traceparent` has it."""
         return format_trace_id(self._span.get_span_context().trace_id)
 
+    @property
+    def traceparent(self) -> str:
+        """For whoever is asked on behalf of the request."""
+        carrier: dict[str, str] = {}
+        _CONTEXT.inject(carrier, set_span_in_context(self._span))
+        return carrier.get("traceparent", "")
+
     def end(self, ended: Ended) -> None:
         """It has been answered, or left."""
         span = self._span

@@ -17,6 +17,7 @@ from ipaddress import ip_address
 
 import httpx
 
+from engine.account import account
 from engine.errors import InvalidRequestError
 from engine.media.address import Address, may_be_asked
 from engine.media.allowance import Allowance
@@ -136,6 +137,9 @@ class Fetcher:
             "connection": "close",
             "user-agent": "unigate",
         }
+        mine = account.get(None)
+        if mine is not None and mine.traceparent:
+            headers["traceparent"] = mine.traceparent
         timeout = httpx.Timeout(self._rules.timeout_s, connect=self._rules.connect_timeout_s)
         async with (
             httpx.AsyncClient(verify=self._tls, trust_env=False, timeout=timeout) as client,

@@ -174,7 +174,10 @@ def test_a_collector_may_speak_grpc() -> None:
             )
         )
         tracing.flush(5)
-        assert [it.trace_id.hex() for it in collector.spans] == [span.trace_id]
+        (sent,) = collector.spans
+        assert sent.trace_id.hex() == span.trace_id
+        # What others are asked on its behalf is below it.
+        assert span.traceparent.startswith(f"00-{span.trace_id}-{sent.span_id.hex()}-")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from engine.account import Account, account
 from engine.errors import InvalidRequestError
 from engine.media.allowance import Allowance
 from engine.media.fetcher import Fetcher, look_up
@@ -96,6 +97,21 @@ def test_a_file_is_fetched_by_its_name(authority: Authority, origin: MediaOrigin
     assert headers["host"] == f"{NAME}:{origin.port}"
     assert headers["accept-encoding"] == "identity"
     assert not {"cookie", "authorization", "referer"} & headers.keys()
+
+
+def test_it_is_fetched_as_a_part_of_the_requests_trace(
+    authority: Authority, origin: MediaOrigin
+) -> None:
+    url = f"https://{NAME}:{origin.port}/red.png"
+    mine = Account()
+    token = account.set(mine)
+    try:
+        fetch(authority, url)
+        mine.traceparent = f"00-{'1' * 32}-{'2' * 16}-01"
+        fetch(authority, url)
+    finally:
+        account.reset(token)
+    assert [it.get("traceparent") for it in origin.headers_seen] == [None, mine.traceparent]
 
 
 def test_a_name_that_changes_its_address_gains_nothing(
