@@ -7,6 +7,7 @@ import orjson
 from typing_extensions import TypedDict
 
 from engine import EngineState, StateMachine
+from engine.admission import Admission
 from engine.inflight import Inflight
 from profiles.progress import Progress
 
@@ -56,6 +57,7 @@ class Health:
 
     states: StateMachine
     inflight: Inflight
+    admission: Admission
     progress: Progress
 
     def live(self) -> Report:
@@ -81,7 +83,7 @@ class Health:
             "state": states.state.name,
             "state_seconds": round(states.seconds, 3),
             "reason": states.reason,
-            "requests": self.inflight.count,
+            "requests": self.inflight.count + self.admission.waiting,
         }
         if states.state is EngineState.DOWNLOADING:
             body["progress"] = _download(self.progress)

@@ -136,7 +136,7 @@ async def _live(
     )
     observe_admission(engine.admission)
     progress, about = Progress(), About()
-    health = Health(engine.states, engine.inflight, progress)
+    health = Health(engine.states, engine.inflight, engine.admission, progress)
     probes = Probes(health, has_ping=plan.resolved.settings.sagemaker_mode)
     front = Front(probes)
     stop = StopSignals()

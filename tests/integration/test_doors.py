@@ -11,6 +11,7 @@ from app.front import Probes
 from app.health import Health
 from app.settings import read
 from engine import StateMachine
+from engine.admission import Admission
 from engine.inflight import Inflight
 from profiles.progress import Progress
 from tests.support.certificates import Certificates
@@ -19,7 +20,7 @@ from tests.support.server import Server
 
 
 def probes() -> Probes:
-    return Probes(Health(StateMachine(lambda *_: None), Inflight(), Progress()))
+    return Probes(Health(StateMachine(lambda *_: None), Inflight(), Admission(), Progress()))
 
 
 def test_probes_need_no_certificate_on_a_port_of_their_own(tmp_path: Path) -> None:

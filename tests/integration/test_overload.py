@@ -217,7 +217,7 @@ def test_who_does_not_read_holds_a_connection_and_not_the_engine(
         for _ in range(readers):
             unread.enter_context(crowd.not_reading("many"))
         wait_until(
-            lambda: in_flight(busy_server) == readers,
+            lambda: in_flight(busy_server) == readers and crowd.in_line() == 0,
             within_s=20,
             what="all are let in, since none has anything left to generate",
         )

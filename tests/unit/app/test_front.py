@@ -11,6 +11,7 @@ from starlette.types import Message
 from app.front import Front, Probes
 from app.health import Health
 from engine import StateMachine
+from engine.admission import Admission
 from engine.inflight import Inflight
 from profiles.progress import Progress
 
@@ -18,7 +19,7 @@ APP = PlainTextResponse("the application")
 
 
 def front(*, has_ping: bool = False) -> Front:
-    health = Health(StateMachine(lambda *_: None), Inflight(), Progress())
+    health = Health(StateMachine(lambda *_: None), Inflight(), Admission(), Progress())
     return Front(Probes(health, has_ping=has_ping))
 
 
