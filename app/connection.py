@@ -175,25 +175,29 @@ class Connection(HttpToolsProtocol):
 
     def look(self, now_s: float) -> None:
         """End what takes too long, and let a silent stream be heard of."""
-        patience = self._patience
         if self.flow.read_paused:
             self._since_s = now_s  # it could not send
-        late_s = now_s - self._since_s
-        if (self._phase is _Phase.HEAD and late_s > patience.head_s) or (
-            self._phase is _Phase.BODY and late_s > patience.body_s + self._body_bytes / _BODY_RATE
-        ):
+        if self._is_late(now_s) and not self.transport.is_closing():
             self._give_up()
         unsent = self.transport.get_write_buffer_size()
         if unsent == 0 or unsent != self._unsent:
             self._unsent, self._unsent_since_s = unsent, now_s
-        elif now_s - self._unsent_since_s > patience.read_s:
+        elif now_s - self._unsent_since_s > self._patience.read_s:
             self.transport.abort()
-        wire = self._wire
+        wire, comment_s = self._wire, self._patience.comment_s
         if not wire.is_streaming or wire.written != self._frames or unsent:
             self._frames, self._frames_since_s = wire.written, now_s
-        elif patience.comment_s and now_s - self._frames_since_s >= patience.comment_s:
+        elif comment_s and now_s - self._frames_since_s >= comment_s:
             self._frames_since_s = now_s
             wire.comment()
+
+    def _is_late(self, now_s: float) -> bool:
+        late_s = now_s - self._since_s
+        if self._phase is _Phase.HEAD:
+            return late_s > self._patience.head_s
+        if self._phase is _Phase.BODY:
+            return late_s > self._patience.body_s + self._body_bytes / _BODY_RATE
+        return False
 
     def _expect_head(self) -> None:
         self._phase = _Phase.HEAD

@@ -172,7 +172,8 @@ async def _live(
     doors.close()
     await asyncio.wait({serving})
     if tracing is not None:
-        await asyncio.wait_for(asyncio.to_thread(tracing.flush, _FLUSH_S), 2 * _FLUSH_S)
+        flushing = asyncio.ensure_future(asyncio.to_thread(tracing.flush))
+        await asyncio.wait({flushing}, timeout=_FLUSH_S)  # a collector may hang, we do not
     return ending
 
 

@@ -99,7 +99,8 @@ class Admission:
         self._lines: dict[str, list[_Waiter]] = {}
         self._numbers = itertools.count()
         self._taken_at: dict[str, int] = {}
-        self._left_s: deque[float] = deque(maxlen=_SEEN)
+        self._moved_at_s: deque[float] = deque(maxlen=_SEEN)
+        """When the line of now began, and when somebody has left since."""
 
     def open(self, room: Room) -> None:
         """From here on there is only so much room."""
@@ -141,6 +142,9 @@ class Admission:
         assert self._room is not None  # `enter` has refused
         loop = asyncio.get_running_loop()
         mine = _Waiter(priority, next(self._numbers), holder, loop.create_future())
+        if not self._lines:
+            self._moved_at_s.clear()
+            self._moved_at_s.append(loop.time())
         if self.waiting >= self._room.waiting:
             self._push_out_for(mine)
         bisect.insort(self._lines.setdefault(holder, []), mine)
@@ -161,7 +165,7 @@ class Admission:
     def forget(self, ticket: Ticket) -> None:
         """It has left."""
         holder = ticket.holder
-        self._left_s.append(asyncio.get_running_loop().time())
+        self._moved_at_s.append(asyncio.get_running_loop().time())
         self._inside[holder] -= 1
         if not self._inside[holder]:
             del self._inside[holder]
@@ -231,8 +235,7 @@ class Admission:
             self._lines.pop(waiter.holder, None)
 
     def _retry_after_s(self) -> int:
-        """When the line of now will have gone, at the pace it had."""
-        if not self._left_s:
-            return 1
-        passed_s = asyncio.get_running_loop().time() - self._left_s[0]
-        return max(1, min(_LONGEST_RETRY_S, math.ceil(self.waiting * passed_s / len(self._left_s))))
+        """When the line of now will have gone, at the pace that it has."""
+        passed_s = asyncio.get_running_loop().time() - self._moved_at_s[0]
+        pace_s = passed_s / max(1, len(self._moved_at_s) - 1)
+        return max(1, min(_LONGEST_RETRY_S, math.ceil(self.waiting * pace_s)))

@@ -64,9 +64,9 @@ class Tracing:
         span = self._tracer.start_span(scope["method"], above, SpanKind.SERVER)
         return RequestSpan(self._tracer, span)
 
-    def flush(self, timeout_s: float) -> None:
-        """Send what is left; blocks for so long at most."""
-        self._provider.force_flush(int(timeout_s * 1000))
+    def flush(self) -> None:
+        """Send what is left; blocks until it has been taken, or given up."""
+        self._provider.force_flush()
 
 
 class RequestSpan:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,26 @@ def test_the_last_are_sent_when_the_server_ends(traced: Server, collector: Colle
     assert any(span.trace_id.hex() == trace for span in collector.spans)
 
 
+def test_a_collector_that_hangs_does_not_hold_up_the_end(
+    demo: Path, slow: float, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment = {
+            "NIM_ENABLE_OTEL": "1",
+            "NIM_OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
+        }
+        log = tmp_path / "log"
+        with Server(str(demo), log=log, slow=slow, environment=environment) as server:
+            wait_until(
+                lambda: "trace_id=" in (server.get("/v1/models") and server.log),
+                within_s=20,
+                what="a request is traced",
+            )
+            server.signal(signal.SIGTERM)
+            assert server.wait_for_exit(within_s=12) == 0
+    assert "Traceback" not in server.log
+
+
 def test_a_collector_may_speak_grpc() -> None:
     with grpc_collector() as collector:
         settings = read(
@@ -173,7 +194,7 @@ def test_a_collector_may_speak_grpc() -> None:
                 took_s=0.1,
             )
         )
-        tracing.flush(5)
+        tracing.flush()
         (sent,) = collector.spans
         assert sent.trace_id.hex() == span.trace_id
         # What others are asked on its behalf is below it.

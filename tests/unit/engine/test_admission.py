@@ -292,19 +292,32 @@ def test_what_the_engine_has_is_counted_by_the_engine_alone() -> None:
     assert admission.inside == 2
 
 
-def test_who_is_refused_is_told_when_the_line_will_have_gone() -> None:
+def test_who_is_refused_is_told_when_the_line_will_have_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def scene(admission: Entrance) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+
+        def pass_time(seconds: float) -> None:
+            nonlocal now_s
+            now_s += seconds
+            monkeypatch.setattr(loop, "time", lambda: now_s)
+
+        assert admission.enter("")
+        admission.leave("")
+        pass_time(3600)  # that nobody came says nothing of the pace
         assert admission.enter("")
         tasks = [await start(admission.wait("")) for _ in range(4)]
-        loop = asyncio.get_running_loop()
-        admission.admission._left_s.extend(
-            [loop.time() - 20, loop.time() - 10]
-        )  # one in ten seconds
+        for _ in range(2):
+            pass_time(10)
+            admission.leave("")
+            await asyncio.sleep(0)
+            tasks.append(await start(admission.wait("")))
         with pytest.raises(OverloadedError) as refused:
             await admission.wait("")
-        assert refused.value.retry_after_s is not None
-        assert 40 <= refused.value.retry_after_s <= 41
+        assert refused.value.retry_after_s == 40
         for task in tasks:
             task.cancel()
 
-    play(scene)
+    play(scene, wait_s=7200)
