@@ -35,6 +35,7 @@ from app.observability.metrics import (
     observe_gpus,
     observe_loop_lag,
     observe_state,
+    observe_tasks,
 )
 from app.plan import Plan
 from app.settings import Settings
@@ -135,6 +136,7 @@ async def _live(
         log_formatter=FORMATTER_OF_ENGINE if plan.resolved.settings.jsonl_logging else None,
     )
     observe_admission(engine.admission)
+    observe_tasks(asyncio.get_running_loop())
     progress, about = Progress(), About()
     health = Health(engine.states, engine.inflight, engine.admission, progress)
     probes = Probes(health, has_ping=plan.resolved.settings.sagemaker_mode)

@@ -1,5 +1,6 @@
 """Our metrics, all in one file, in the registry that vLLM uses too."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,14 @@ _LOOP_LAG = Histogram(
 def observe_loop_lag(lag_s: float) -> None:
     """Export how late the loop was once."""
     _LOOP_LAG.observe(lag_s)
+
+
+_TASKS = Gauge("unigate_event_loop_tasks", "Tasks of the event loop: requests and what serves all.")
+
+
+def observe_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Export how many there are, whenever somebody asks."""
+    _TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
 
 
 _CREDENTIAL_VALID = Gauge(

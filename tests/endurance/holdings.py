@@ -15,6 +15,7 @@ class Holdings:
     rss_mib: float
     descriptors: int
     threads: int
+    tasks: float
     inside: float
     waiting: float
 
@@ -27,6 +28,7 @@ class Holdings:
             rss_mib=process.memory_info().rss / _MIB,
             descriptors=process.num_fds(),
             threads=process.num_threads(),
+            tasks=_value(metrics, "unigate_event_loop_tasks"),
             inside=_value(metrics, "unigate_requests_inside"),
             waiting=_value(metrics, "unigate_requests_waiting"),
         )
@@ -39,6 +41,7 @@ class Holdings:
         # Connections that clients keep alive are theirs.
         assert self.descriptors <= before.descriptors + 4, said
         assert self.threads <= before.threads + 1, said
+        assert self.tasks <= before.tasks, said
 
 
 def _value(metrics: str, name: str) -> float:

@@ -160,11 +160,12 @@ def test_a_collector_that_hangs_does_not_hold_up_the_end(
         }
         log = tmp_path / "log"
         with Server(str(demo), log=log, slow=slow, environment=environment) as server:
-            wait_until(
-                lambda: "trace_id=" in (server.get("/v1/models") and server.log),
-                within_s=20,
-                what="a request is traced",
-            )
+
+            def is_traced() -> bool:
+                server.get("/v1/models")
+                return "trace_id=" in server.log
+
+            wait_until(is_traced, within_s=20, what="a request is traced")
             server.signal(signal.SIGTERM)
             assert server.wait_for_exit(within_s=12) == 0
     assert "Traceback" not in server.log

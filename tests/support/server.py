@@ -86,11 +86,18 @@ class Server:
     ) -> None:
         self.remember()
         if self.process.poll() is None:
+            self.keep_metrics()
             self.process.kill()
             self.process.wait()
         for process in self.leftovers():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+
+    def keep_metrics(self) -> None:
+        """Write them beside the log, if it gives them to anybody."""
+        with contextlib.suppress(httpx.HTTPError, AssertionError):
+            text = self.get("/v1/metrics", timeout=2.0).text
+            self.log_path.with_name("metrics").write_text(text)
 
     @property
     def log(self) -> str:
