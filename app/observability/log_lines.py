@@ -4,6 +4,7 @@ The engine's processes write the same lines, so nothing here may need more than 
 """
 
 import logging
+import re
 from typing import Any, ClassVar
 
 import orjson
@@ -14,6 +15,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "color_message",  # uvicorn's line once more, with escapes
     "vllm_process_name",  # put into every record of the process by vLLM
 }
+# A text without any of these is written as it is.
+_ODD = re.compile(r"[\\\n\r ]").search
 
 
 class FieldFormatter(logging.Formatter):
@@ -29,9 +32,12 @@ class FieldFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
         """The line, with what was passed as `extra` behind it."""
-        fields = vars(record)
-        named = [f" {key}={_quoted(fields[key])}" for key in fields if key not in _STANDARD]
-        return super().formatMessage(record) + "".join(named)
+        named = [
+            f" {key}={text if (text := str(value)) and not _ODD(text) else _quoted(text)}"
+            for key, value in vars(record).items()
+            if key not in _STANDARD
+        ]
+        return self._style.format(record) + "".join(named)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # as above
         """As logging's, once a second."""
@@ -41,10 +47,7 @@ class FieldFormatter(logging.Formatter):
         return self._formatted[1]
 
 
-def _quoted(value: object) -> str:
-    text = str(value)
-    if text.isalnum():
-        return text
+def _quoted(text: str) -> str:
     # A line stays a line, whatever a client sent.
     text = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     return f'"{text}"' if " " in text or not text else text

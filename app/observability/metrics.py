@@ -10,6 +10,7 @@ from engine import EngineState
 from engine.account import Spent
 from engine.adapters.refusal import Reason
 from engine.admission import Admission
+from engine.noted_metrics import NotedCounter
 
 if TYPE_CHECKING:
     from profiles.hardware.usage import GpuUsage
@@ -175,20 +176,19 @@ def observe_admission(admission: Admission) -> None:
     _INSIDE.set_function(lambda: admission.inside)
 
 
-_OUTCOMES = Counter(
+_OUTCOMES = NotedCounter(
     "unigate_requests_total",
     "Requests that have ended: answered; failed, with an error; abandoned by their clients.",
     ["outcome"],
 )
-for _outcome in ("answered", "failed", "abandoned"):
-    _OUTCOMES.labels(_outcome)
+_ANSWERED, _FAILED, _ABANDONED = map(_OUTCOMES.labels, ("answered", "failed", "abandoned"))
 
 
 def observe_outcome(code: str | None, *, complete: bool) -> None:
     """Count a request that has ended; `code` is that of the error it was answered with."""
     if code is not None:
         observe_error(code)
-    _OUTCOMES.labels("abandoned" if not complete else "failed" if code else "answered").inc()
+    (_ABANDONED if not complete else _FAILED if code else _ANSWERED).inc()
 
 
 def observe_error(code: str) -> None:

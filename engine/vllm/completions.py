@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr
 from vllm import envs
 from vllm.entrypoints.openai.chat_completion.protocol import (
     ChatCompletionRequest,
@@ -45,8 +45,16 @@ _Tokens = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 _Several = Field(min_length=1, max_length=envs.VLLM_MAX_COMPLETION_PROMPTS)
 
 
+def _one_for_all(model: type[BaseModel]) -> Any:
+    """VLLM's defaults, which nobody changes; Pydantic would copy them deeply for each request."""
+    defaults = model.__private_attributes__["_DEFAULT_SAMPLING_PARAMS"].default
+    return PrivateAttr(default_factory=lambda: defaults)
+
+
 class ChatRequest(ChatCompletionRequest):
     """vLLM's, with bounds that vLLM has too, but refuses later and without naming the field."""
+
+    _DEFAULT_SAMPLING_PARAMS: dict[str, Any] = _one_for_all(ChatCompletionRequest)
 
     n: int | None = Field(default=1, ge=1)
     stop: _Stop = Field(default_factory=list)
@@ -54,6 +62,8 @@ class ChatRequest(ChatCompletionRequest):
 
 class TextRequest(CompletionRequest):
     """The same for completions."""
+
+    _DEFAULT_SAMPLING_PARAMS: dict[str, Any] = _one_for_all(CompletionRequest)
 
     prompt: (
         _Tokens

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 from pathlib import Path
 
 from vllm.envs import enable_envs_cache
@@ -12,6 +11,7 @@ from engine.admission import Room
 from engine.config import EngineConfig
 from engine.daemon_thread import call_in_daemon_thread
 from engine.errors import EngineError
+from engine.garbage import look_seldom
 from engine.load import OnPulse
 from engine.observer import Observer
 from engine.vllm import warm_up
@@ -121,9 +121,7 @@ class Model:
         await warm_up.hurry(self._client, self.serving)
         # vLLM reads several variables of the environment for each request and each step.
         enable_envs_cache()
-        # What exists now stays: the garbage collector need not look at it again. Collecting first
-        # would stop the event loop for 0.2 s.
-        gc.freeze()
+        look_seldom()
 
     async def ping(self) -> None:
         """Return when the engine core and every worker have answered."""
