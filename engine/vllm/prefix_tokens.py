@@ -23,6 +23,7 @@ from cachetools import LRUCache
 from tokenizers import Tokenizer, models
 from transformers import TokenizersBackend
 from vllm.renderers.base import BaseRenderer
+from vllm.tokenizers.hf import ThreadSafeHFTokenizerMixin
 from vllm.utils.async_utils import make_async
 
 from engine.account import account
@@ -32,7 +33,6 @@ _BYTES = 64 << 20
 _SHORTEST = 1000
 # What Python needs for an entry besides its text and its tokens.
 _ENTRY_BYTES = 500
-_AS_IT_IS = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
 _MODELS = (models.BPE, models.Unigram, models.WordLevel, models.WordPiece)
 # Those that look at nothing but the piece itself; normalizers all do.
 _PRE_TOKENIZERS = {
@@ -54,7 +54,7 @@ class PrefixTokens:
 
     def __init__(
         self,
-        tokenizer: TokenizersBackend,
+        tokenizer: Tokenizer,
         marks: Iterable[str],
         capacity_bytes: int,
         shortest: int,
@@ -83,7 +83,7 @@ class PrefixTokens:
             return None
         inner = tokenizer.backend_tokenizer
         marks = _marks(inner) if _works_in_pieces(inner) else None
-        return cls(tokenizer, marks, capacity_bytes, shortest) if marks else None
+        return cls(_unlimited(tokenizer), marks, capacity_bytes, shortest) if marks else None
 
     def encode(self, text: str, salt: str = "") -> list[int]:
         """The same tokens as the tokenizer's; those of another `salt` are not made use of."""
@@ -101,7 +101,9 @@ class PrefixTokens:
                 before = known.name
         new = []
         for piece in pieces[len(path) :]:
-            found = self._tokenizer(piece, **_AS_IT_IS)["input_ids"]
+            # Of one text too, for this lets other threads go on meanwhile.
+            (encoding,) = self._tokenizer.encode_batch([piece], add_special_tokens=False)
+            found = encoding.ids
             tokens.extend(found)
             size_bytes = sys.getsizeof(piece) + 4 * len(found) + _ENTRY_BYTES
             new.append((piece, _Known(next(self._names), array("i", found), size_bytes)))
@@ -153,6 +155,20 @@ def remember_prefixes(renderer: BaseRenderer[Any]) -> None:
 def _salt() -> str:
     mine = account.get(None)
     return "" if mine is None else mine.cache_salt
+
+
+def _unlimited(tokenizer: TokenizersBackend) -> Tokenizer:
+    """The tokenizer within, if it is never changed, or a copy, without limits and padding.
+
+    Transformers sets both for each call; vLLM has copies of its own for such calls.
+    """
+    inner: Tokenizer = tokenizer.backend_tokenizer
+    is_shared = not isinstance(tokenizer, ThreadSafeHFTokenizerMixin)
+    if is_shared or inner.truncation is not None or inner.padding is not None:
+        inner = Tokenizer.from_str(inner.to_str())
+        inner.no_truncation()
+        inner.no_padding()
+    return inner
 
 
 def _is_plain(tokenizer: TokenizersBackend) -> bool:

@@ -13,6 +13,8 @@ from vllm.renderers.params import ChatParams, TokenizeParams
 
 # About as much work as handing it over.
 _MOST_CHARACTERS = 1024
+_CONTAINERS = (dict, list, tuple)
+_SCALARS = (type(None), bool, int, float)
 
 
 class ShortPrompts:
@@ -65,20 +67,20 @@ def _is_short(value: object) -> bool:
     """Whether all the text in a value is little; what is no JSON might be anything."""
     left = _MOST_CHARACTERS
     values = [value]
-    while values and left >= 0:
+    while values:
         item = values.pop()
-        if isinstance(item, str):
-            left -= len(item)
-        elif isinstance(item, Mapping):
-            left -= len(item)
-            values.extend(item.values())
-        elif isinstance(item, list | tuple):
-            left -= len(item)
+        kind = type(item)
+        if kind in _CONTAINERS:
+            left -= len(item)  # type: ignore[arg-type]  # it is one of them
             if left >= 0:
-                values.extend(item)
-        elif item is not None and not isinstance(item, int | float):
+                values.extend(item.values() if kind is dict else item)  # type: ignore[attr-defined,arg-type]
+        elif kind is str:
+            left -= len(item)  # type: ignore[arg-type]
+        elif kind not in _SCALARS:
             return False
-    return left >= 0
+        if left < 0:
+            return False
+    return True
 
 
 def _objects(values: object) -> list[Mapping[str, Any]]:

@@ -1,6 +1,7 @@
 """Short prompts are rendered on the event loop, and are the same prompts."""
 
 import asyncio
+import inspect
 import os
 import threading
 from collections.abc import Iterator
@@ -12,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.exceptions import VLLMValidationError
 from vllm.renderers.base import BaseRenderer
 from vllm.renderers.params import ChatParams
 from vllm.renderers.registry import renderer_from_config
 
+from engine.vllm.prefix_tokens import remember_prefixes
 from engine.vllm.short_prompts import ShortPrompts
+from engine.vllm.tokenizer_constants import borrow_less
 
 SHORT = "Say it."
 LONG = "word " * 1000
@@ -123,3 +127,31 @@ def test_a_chat_is_the_same_prompt_either_way(
 ) -> None:
     messages = [{"role": role, "content": content} for role, content in turns]
     assert render(ShortPrompts(renderer, None), messages) == render(renderer, messages)
+
+
+@pytest.mark.parametrize("tokenize", [False, True])
+def test_a_copy_of_the_tokenizer_is_borrowed_for_tokens_alone(
+    demo: Path, renderer: BaseRenderer[Any], tokenize: bool
+) -> None:
+    expected = render(renderer, [user(SHORT)], params(tokenize=tokenize))
+    end = renderer.get_eos_token_id()
+    arguments = AsyncEngineArgs(model=str(demo), dtype="float32", enforce_eager=True)
+    with patch.dict(os.environ):
+        lean: Any = renderer_from_config(arguments.create_engine_config())
+    remember_prefixes(lean)
+    borrow_less(lean)
+    assert lean.get_eos_token_id() == end
+    assert render(lean, [user(SHORT)], params(tokenize=tokenize)) == expected
+    # None is lent out from here on.
+    pool = inspect.getclosurevars(type(lean.tokenizer).__call__).nonlocals["_borrow_from_pool"]
+    queue = inspect.getclosurevars(pool.__wrapped__).nonlocals["tokenizer_pool"]
+    while not queue.empty():
+        queue.get_nowait()
+    queue.put(None)
+    assert lean.get_eos_token_id() == end
+    whole = [user(SHORT)], params(tokenize=tokenize)
+    if tokenize:
+        with pytest.raises(VLLMValidationError):
+            render(lean, *whole)
+    else:
+        assert "prompt" in render(lean, *whole)[1]
