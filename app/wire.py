@@ -59,8 +59,8 @@ class Wire:
     def write(self, *frames: bytes) -> bool:
         """Send frames in one chunk; whether there is room for more."""
         self.written += len(frames)
-        body = b"".join(frames)
-        if body and self.is_open:  # an empty chunk would be the last
+        body = frames[0] if len(frames) == 1 else b"".join(frames)
+        if body and not self._transport.is_closing():  # an empty chunk would be the last
             self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return not self._flow.write_paused
 

@@ -20,8 +20,8 @@ from engine.errors import EngineError
 from engine.load import Load, OnPulse
 from engine.vllm.generation import Generation, created
 from engine.vllm.metering import meter
+from engine.vllm.plain_tokens import PlainTokens
 from engine.vllm.sampling_room import check_room
-from engine.vllm.shortcut import Turn
 from engine.vllm.statistics import StepStatLogger
 from engine.vllm.unread import Unread
 
@@ -39,10 +39,11 @@ class EngineClient(AsyncLLM):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """As vLLM's."""
-        self._turn = Turn()
+        self._plain = PlainTokens()
         self.unread = Unread()
         super().__init__(*arguments, **options)
         meter(self.output_processor)
+        self._plain.stand_before(self.output_processor)
 
     def generate(  # type: ignore[override]  # a Generation where vLLM has an async generator
         self, prompt: Any, sampling_params: SamplingParams, request_id: str, **options: Any
@@ -77,7 +78,7 @@ class EngineClient(AsyncLLM):
 
         states = self.output_processor.request_states
         on_read = partial(self.unread.remove, request_id)
-        generation = Generation(admit, abort, states.get, self._turn, on_read)
+        generation = Generation(admit, abort, states.get, self._plain, on_read)
         mine = created.get(None)
         if mine is not None:
             mine.append(generation)

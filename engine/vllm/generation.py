@@ -23,8 +23,9 @@ from vllm.v1.engine.output_processor import RequestOutputCollector, RequestState
 
 from engine.answer import Wire
 from engine.errors import EngineDeadError, EngineError, GenerationFailedError
+from engine.vllm.plain_tokens import PlainTokens
 from engine.vllm.refusals import DEAD, FAILED, EndedEarlyError
-from engine.vllm.shortcut import PlainFrame, Shortcut, Turn, is_open_to
+from engine.vllm.shortcut import PlainFrame, Shortcut, is_open_to
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +61,18 @@ class Generation:
         admit: Callable[[], Awaitable[RequestOutputCollector]],
         abort: Callable[[str | None], Awaitable[None]],
         state_of: Callable[[str], RequestState | None],
-        turn: Turn,
+        plain: PlainTokens,
         on_read: Callable[[], None],
     ) -> None:
         """`abort` gets the id vLLM gave the request, None if it has not told.
 
-        `state_of` finds by that id what vLLM knows of the request; `turn` is shared by all of them.
+        `state_of` finds by that id what vLLM knows of the request; `plain` is for all of an engine.
         `on_read` is called once, when the engine has read the prompt or is not to.
         """
         self._admit = admit
         self._abort = abort
         self._state_of = state_of
-        self._turn = turn
+        self._plain = plain
         self._on_read: Callable[[], None] | None = on_read
         self._begun = False
         self._queue: RequestOutputCollector | None = None
@@ -122,7 +123,7 @@ class Generation:
         state = self._state_of(self._queue.request_id)
         if state is None or not is_open_to(state):
             return None
-        return Shortcut(state, frame, wire, self._turn, on_full=on_full, on_error=on_error)
+        return Shortcut(state, frame, wire, self._plain, on_full=on_full, on_error=on_error)
 
     def __aiter__(self) -> "Generation":
         return self

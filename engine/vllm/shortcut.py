@@ -6,16 +6,17 @@ on it sleeps until the last output, which has the tokens of all it has missed (a
 `stream_interval` would give them), so that its counts are right.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.detokenizer import BaseIncrementalDetokenizer
 from vllm.v1.engine.output_processor import RequestState
 
 from engine.answer import Wire
+from engine.vllm.plain_tokens import PlainTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +55,6 @@ class Example:
         return None
 
 
-class Turn:
-    """The streams with news in this turn of the event loop; each writes once, at its end.
-
-    When the loop is behind, a turn has several steps of the engine, and their texts leave together.
-    """
-
-    def __init__(self) -> None:
-        self._due: list[Callable[[], None]] = []
-
-    def at_end(self, write: Callable[[], None]) -> None:
-        """Call `write` at the end of the turn."""
-        if not self._due:
-            asyncio.get_running_loop().call_soon(self._end)
-        self._due.append(write)
-
-    def _end(self) -> None:
-        due, self._due = self._due, []
-        for write in due:
-            write()
-
-
 def is_open_to(state: RequestState) -> bool:
     """Whether nothing but its text comes of a token of this request."""
     return (
@@ -82,6 +62,7 @@ def is_open_to(state: RequestState) -> bool:
         and state.parent_req is None
         and state.stream_interval == 1
         and not state.streaming_input
+        and isinstance(state.detokenizer, BaseIncrementalDetokenizer)
         and state.logprobs_processor is not None
         and state.logprobs_processor.num_logprobs is None
     )
@@ -95,7 +76,7 @@ class Shortcut:
         state: RequestState,
         frame: PlainFrame,
         wire: Wire,
-        turn: Turn,
+        plain: PlainTokens,
         *,
         on_full: Callable[[], None],
         on_error: Callable[[Exception], None],
@@ -104,18 +85,35 @@ class Shortcut:
 
         `on_error` gets what goes wrong while text is written.
         """
-        assert state.detokenizer is not None  # it has text
-        self._state = state
+        assert isinstance(state.detokenizer, BaseIncrementalDetokenizer)  # it is open
+        self.state = state
         self._detokenizer = state.detokenizer
         self._known_tokens = state.detokenizer.num_output_tokens()
         self._frame = frame
         self._wire = wire
-        self._turn = turn
+        self._plain = plain
         self._on_full = on_full
         self._on_error = on_error
         self._is_due = False
         self._is_closed = False
+        self._text = ""
         state.make_request_output = self._make_request_output  # type: ignore[method-assign]
+        if not state.detokenizer.stop:
+            plain.open(self)
+
+    def take(self, token_ids: list[int]) -> None:
+        """As the detokenizer's `update`, which looks for the strings that stop it, too."""
+        for token_id in token_ids:
+            self._detokenizer.token_ids.append(token_id)
+            self._text += self._detokenizer.decode_next(token_id)
+        if not self._is_due:
+            self._is_due = True
+            self._plain.write_at_end(self._write)
+
+    def step_aside(self) -> None:
+        """The next output is vLLM's to process, which goes on from the text that there is."""
+        self._detokenizer.output_text += self._text
+        self._text = ""
 
     def _make_request_output(
         self,
@@ -125,15 +123,14 @@ class Shortcut:
         *rest: Any,
         **more: Any,
     ) -> Any:
-        """In place of vLLM's, which is called for each step in which there are tokens."""
+        """In place of vLLM's, which is called for each step that it processes."""
         if finish_reason is None:
-            if not self._is_due:
-                self._is_due = True
-                self._turn.at_end(self._write)
+            self.take([])
             return None
+        self._plain.close(self)
         missed = self._detokenizer.output_token_ids[self._known_tokens :]
-        del self._state.make_request_output  # vLLM's is behind it
-        return self._state.make_request_output(missed, pooling_output, finish_reason, *rest, **more)
+        del self.state.make_request_output  # vLLM's is behind it
+        return self.state.make_request_output(missed, pooling_output, finish_reason, *rest, **more)
 
     def resume(self) -> None:
         """There is room again."""
@@ -142,13 +139,16 @@ class Shortcut:
     def close(self) -> None:
         """Write nothing more: the wire is another's."""
         self._is_closed = True
+        self._plain.close(self)
 
     def _write(self) -> None:
         if self._is_closed:
             return
         self._is_due = False
+        text, self._text = self._text, ""
         try:
-            text = self._detokenizer.get_next_output_text(finished=False, delta=True)
+            if len(self._detokenizer.output_text) > self._detokenizer._last_output_text_offset:
+                text = self._detokenizer.get_next_output_text(finished=False, delta=True) + text
             has_room = not text or self._wire.write(self._frame.of(text))
         except Exception as error:  # noqa: BLE001  # others of this turn are not to suffer
             self._on_error(error)

@@ -21,9 +21,9 @@ from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollec
 
 from engine.errors import GenerationFailedError
 from engine.vllm.generation import Generation, Output
+from engine.vllm.plain_tokens import PlainTokens
 from engine.vllm.pump import Pump
 from engine.vllm.refusals import EndedEarlyError
-from engine.vllm.shortcut import Turn
 from engine.vllm.steady import steady
 from tests.support.answers import tokenizer
 
@@ -57,14 +57,17 @@ class Wire:
 class Engine:
     """A request that is generated for, step by step, by whoever calls."""
 
-    def __init__(self, demo: Path, *, turn: Turn | None = None, **params: Any) -> None:
+    def __init__(
+        self, demo: Path, *, name: str = "id", plain: PlainTokens | None = None, **params: Any
+    ) -> None:
+        self.name = name
         tokenizer: Any = AutoTokenizer.from_pretrained(demo)
         self.tokenizer = tokenizer
         self.processor = OutputProcessor(tokenizer, log_stats=False)
         sampling = SamplingParams(output_kind=RequestOutputKind.DELTA, **params)
-        self.queue = RequestOutputCollector(RequestOutputKind.DELTA, "id")
+        self.queue = RequestOutputCollector(RequestOutputKind.DELTA, name)
         self.request = EngineCoreRequest(
-            request_id="id", prompt_token_ids=[1, 2], mm_features=None, sampling_params=sampling,
+            request_id=name, prompt_token_ids=[1, 2], mm_features=None, sampling_params=sampling,
             pooling_params=None, arrival_time=time.time(), lora_request=None, cache_salt=None,
             data_parallel_rank=None, external_req_id="external",
         )  # fmt: skip
@@ -77,10 +80,12 @@ class Engine:
 
         async def abort(request_id: str | None) -> None:
             self.aborted.append(request_id)
-            self.processor.abort_requests(["id"], internal=True)
+            self.processor.abort_requests([name], internal=True)
 
+        plain = plain or PlainTokens()
+        plain.stand_before(self.processor)
         states = self.processor.request_states
-        self.generation = Generation(admit, abort, states.get, turn or Turn(), lambda: None)
+        self.generation = Generation(admit, abort, states.get, plain, lambda: None)
         self.generation.passes_text = lambda: True
         self.tokens = 0
 
@@ -101,7 +106,9 @@ class Engine:
         return Pump(self._frames(), self.generation)
 
     def step(self, *tokens: int, reason: FinishReason | None = None) -> None:
-        self.processor.process_outputs([EngineCoreOutput("id", list(tokens), finish_reason=reason)])
+        self.processor.process_outputs(
+            [EngineCoreOutput(self.name, list(tokens), finish_reason=reason)]
+        )
 
     async def feed(self, tokens: list[int]) -> None:
         """Each token in a step, and each step in a turn, of its own."""
@@ -254,8 +261,8 @@ def test_a_stream_that_cannot_be_written_fails_alone(demo: Path) -> None:
             return super().write(*frames)
 
     async def scenario() -> None:
-        shared = Turn()
-        engines = [Engine(demo, turn=shared), Engine(demo, turn=shared)]
+        shared = PlainTokens()
+        engines = [Engine(demo, name=name, plain=shared) for name in "ab"]
         wires = [Broken(), Wire()]
         running = [
             asyncio.ensure_future((await engine.open()).run(wire))
