@@ -12,8 +12,10 @@ from typing import Any
 
 import orjson
 from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine import EngineCoreOutput
 from vllm.v1.engine.detokenizer import BaseIncrementalDetokenizer
 from vllm.v1.engine.output_processor import RequestState
+from vllm.v1.metrics.stats import IterationStats
 
 from engine.answer import Wire
 from engine.vllm.plain_tokens import PlainTokens
@@ -55,6 +57,24 @@ class Example:
         return None
 
 
+def _has_more_than_text(output: EngineCoreOutput) -> bool:
+    return (
+        output.finish_reason is not None
+        or output.events is not None
+        or output.new_logprobs is not None
+        or output.new_prompt_logprobs_tensors is not None
+        or output.pooling_output is not None
+        or output.prefill_stats is not None
+        or output.kv_transfer_params is not None
+        or output.ec_transfer_params is not None
+        or output.routed_experts is not None
+        or output.num_nans_in_logits > 0
+        or output.new_sampling_mask is not None
+        or output.spec_decode_metrics is not None
+        or output.prompt_token_id_logprobs is not None
+    )
+
+
 def is_open_to(state: RequestState) -> bool:
     """Whether nothing but its text comes of a token of this request."""
     return (
@@ -86,8 +106,11 @@ class Shortcut:
         `on_error` gets what goes wrong while text is written.
         """
         assert isinstance(state.detokenizer, BaseIncrementalDetokenizer)  # it is open
-        self.state = state
+        self.request_id = state.request_id
+        self._state = state
         self._detokenizer = state.detokenizer
+        self._token_ids = state.detokenizer.token_ids
+        self._decode = state.detokenizer.decode_next
         self._known_tokens = state.detokenizer.num_output_tokens()
         self._frame = frame
         self._wire = wire
@@ -96,24 +119,49 @@ class Shortcut:
         self._on_error = on_error
         self._is_due = False
         self._is_closed = False
+        self._was_vllms = False
         self._text = ""
+        """Text that vLLM does not know of; what it knows comes before."""
+
         state.make_request_output = self._make_request_output  # type: ignore[method-assign]
         if not state.detokenizer.stop:
             plain.open(self)
 
-    def take(self, token_ids: list[int]) -> None:
-        """As the detokenizer's `update`, which looks for the strings that stop it, too."""
-        for token_id in token_ids:
-            self._detokenizer.token_ids.append(token_id)
-            self._text += self._detokenizer.decode_next(token_id)
+    def take(
+        self,
+        output: EngineCoreOutput,
+        timestamp: float | None,
+        stats: IterationStats | None,
+        weight_version: str | None,
+    ) -> bool:
+        """What `OutputProcessor.process_outputs` does for an output that is nothing but text.
+
+        False for any other: vLLM goes on from the text that there is.
+        """
+        starts = self._state.weight_version_starts
+        is_of_known_weights = weight_version is None or (starts and starts[-1][0] == weight_version)
+        if not is_of_known_weights or _has_more_than_text(output):
+            self._detokenizer.output_text += self._text
+            self._text = ""
+            self._was_vllms = True
+            return False
+        token_ids = output.new_token_ids
+        if stats is not None:  # as IterationStats.update_from_output
+            mine = self._state.stats
+            assert mine is not None  # where there are statistics
+            assert timestamp is not None
+            tokens = len(token_ids)
+            stats.num_generation_tokens += tokens
+            mine.num_generation_tokens += tokens
+            stats.inter_token_latencies_iter.append(timestamp - mine.last_token_ts)
+            mine.last_token_ts = timestamp
+        for token_id in token_ids:  # as the detokenizer's `update`
+            self._token_ids.append(token_id)
+            self._text += self._decode(token_id)
         if not self._is_due:
             self._is_due = True
             self._plain.write_at_end(self._write)
-
-    def step_aside(self) -> None:
-        """The next output is vLLM's to process, which goes on from the text that there is."""
-        self._detokenizer.output_text += self._text
-        self._text = ""
+        return True
 
     def _make_request_output(
         self,
@@ -125,12 +173,15 @@ class Shortcut:
     ) -> Any:
         """In place of vLLM's, which is called for each step that it processes."""
         if finish_reason is None:
-            self.take([])
+            self._was_vllms = True
+            if not self._is_due:
+                self._is_due = True
+                self._plain.write_at_end(self._write)
             return None
         self._plain.close(self)
         missed = self._detokenizer.output_token_ids[self._known_tokens :]
-        del self.state.make_request_output  # vLLM's is behind it
-        return self.state.make_request_output(missed, pooling_output, finish_reason, *rest, **more)
+        del self._state.make_request_output  # vLLM's is behind it
+        return self._state.make_request_output(missed, pooling_output, finish_reason, *rest, **more)
 
     def resume(self) -> None:
         """There is room again."""
@@ -147,7 +198,8 @@ class Shortcut:
         self._is_due = False
         text, self._text = self._text, ""
         try:
-            if len(self._detokenizer.output_text) > self._detokenizer._last_output_text_offset:
+            if self._was_vllms:
+                self._was_vllms = False
                 text = self._detokenizer.get_next_output_text(finished=False, delta=True) + text
             has_room = not text or self._wire.write(self._frame.of(text))
         except Exception as error:  # noqa: BLE001  # others of this turn are not to suffer

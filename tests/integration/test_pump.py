@@ -18,6 +18,7 @@ from vllm.parser import DelegatingParser, Parser
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
 from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
+from vllm.v1.metrics.stats import IterationStats
 
 from engine.errors import GenerationFailedError
 from engine.vllm.generation import Generation, Output
@@ -63,7 +64,7 @@ class Engine:
         self.name = name
         tokenizer: Any = AutoTokenizer.from_pretrained(demo)
         self.tokenizer = tokenizer
-        self.processor = OutputProcessor(tokenizer, log_stats=False)
+        self.processor = OutputProcessor(tokenizer, log_stats=True)
         sampling = SamplingParams(output_kind=RequestOutputKind.DELTA, **params)
         self.queue = RequestOutputCollector(RequestOutputKind.DELTA, name)
         self.request = EngineCoreRequest(
@@ -88,6 +89,8 @@ class Engine:
         self.generation = Generation(admit, abort, states.get, plain, lambda: None)
         self.generation.passes_text = lambda: True
         self.tokens = 0
+        self.now_s = 0.0
+        self.stats: list[IterationStats] = []
 
     async def _frames(self) -> AsyncGenerator[str]:
         async for output in self.generation:
@@ -105,10 +108,11 @@ class Engine:
         await self.generation.admit()
         return Pump(self._frames(), self.generation)
 
-    def step(self, *tokens: int, reason: FinishReason | None = None) -> None:
-        self.processor.process_outputs(
-            [EngineCoreOutput(self.name, list(tokens), finish_reason=reason)]
-        )
+    def step(self, *tokens: int, reason: FinishReason | None = None, version: str = "1") -> None:
+        self.now_s += 0.1
+        output = EngineCoreOutput(self.name, list(tokens), finish_reason=reason)
+        self.stats.append(IterationStats())  # type: ignore[no-untyped-call]  # vLLM's
+        self.processor.process_outputs([output], self.now_s, self.stats[-1], version)
 
     async def feed(self, tokens: list[int]) -> None:
         """Each token in a step, and each step in a turn, of its own."""
@@ -278,6 +282,29 @@ def test_a_stream_that_cannot_be_written_fails_alone(demo: Path) -> None:
         assert wires[1].text() == TEXT
         engines[1].step(reason=FinishReason.STOP)
         await running[1]
+
+    run(scenario)
+
+
+def test_what_vllm_counts_is_the_same(demo: Path) -> None:
+    async def scenario() -> None:
+        usual, short = Engine(demo), Engine(demo)
+        usual.generation.passes_text = lambda: False
+        counted = []
+        for engine in (usual, short):
+            running = await begin(await engine.open(), Wire())
+            await engine.feed(engine.ids(TEXT))
+            state = engine.processor.request_states["id"]
+            engine.step(*engine.ids("new"), version="2")
+            engine.step(*engine.ids("weights"), version="2", reason=FinishReason.STOP)
+            await running
+            latencies_s = [stats.inter_token_latencies_iter for stats in engine.stats]
+            tokens = [stats.num_generation_tokens for stats in engine.stats]
+            mine = vars(state.stats) | {"arrival_time": 0, "first_token_latency": 0}
+            versions = state.weight_version_starts
+            counted.append((latencies_s, tokens, mine, versions, engine.tokens))
+        assert usual.times_read > 10 > short.times_read
+        assert counted[0] == counted[1]
 
     run(scenario)
 

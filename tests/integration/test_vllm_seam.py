@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 import subprocess
 import sys
 from typing import Any
@@ -29,6 +30,7 @@ from vllm.sampling_params import SamplingParams
 from vllm.tool_parsers import ToolParser, ToolParserManager
 from vllm.tool_parsers.hermes_tool_parser import Hermes2ProToolParser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.v1.engine import EngineCoreOutput
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.detokenizer import IncrementalDetokenizer
 from vllm.v1.engine.output_processor import (
@@ -47,6 +49,7 @@ from engine.vllm.documentation import SWAGGER_UI
 from engine.vllm.environment import MEDIA_CONNECTOR
 from engine.vllm.media import Connector
 from engine.vllm.sampling_room import MOST_TOKEN_IDS, check_room
+from engine.vllm.shortcut import _has_more_than_text
 from engine.vllm.tool_calls import BEGINNINGS
 from profiles import parsers
 from tests.support.answers import tokenizer
@@ -124,6 +127,17 @@ def test_an_output_is_put_down_in_one_place_and_made_in_one() -> None:
     assert given | {"parent_req"} <= parameters(RequestState)
     assert parameters(IncrementalDetokenizer.get_next_output_text) == {"self", "finished", "delta"}
     assert {"output_token_ids", "num_output_tokens"} <= set(dir(IncrementalDetokenizer))
+
+
+def test_an_output_that_is_nothing_but_text_has_nothing_else() -> None:
+    judged = set(re.findall(r"output\.(\w+)", inspect.getsource(_has_more_than_text)))
+    only_at_the_end = {"stop_reason", "mm_cache_miss_hashes"}
+    fields = set(EngineCoreOutput.__struct_fields__)
+    assert fields - judged == {"request_id", "new_token_ids", "trace_headers"} | only_at_the_end
+    given = ["self", "engine_core_outputs", "engine_core_timestamp", "iteration_stats"]
+    taken = list(inspect.signature(OutputProcessor.process_outputs).parameters)
+    assert taken == [*given, "weight_version"]
+    assert inspect.getsource(AsyncLLM).count(".process_outputs(") == 1
 
 
 @pytest.mark.parametrize(
