@@ -20,7 +20,7 @@ DEMO := deploy/demo/unigate-demo
 ARGS_cuda := --gpu-memory-utilization 0.5 --tensor-parallel-size 1
 export VLLM_CPU_KVCACHE_SPACE ?= 1
 
-.PHONY: help serve test clients equality endurance bench load unit lint types imports check lock demo clean
+.PHONY: help serve test thorough clients equality endurance bench load unit lint types imports check lock demo clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -29,8 +29,11 @@ serve: $(READY) ## set up, then serve the built-in model on port 8000 (ARGS="…
 	@if [ -n "$$NIM_MODEL_PATH" ]; then exec $(BIN)/unigate serve $(ARGS); \
 	else exec $(BIN)/unigate serve $(DEMO) $(ARGS_$(DEVICE)) $(ARGS); fi
 
-test: $(DEV_READY) ## set up, then every test that needs no GPU (ARGS="…" goes to pytest)
+test: $(DEV_READY) ## set up, then the tests that need no GPU (ARGS="…" goes to pytest)
 	$(BIN)/python -m pytest $(ARGS)
+
+thorough: $(DEV_READY) ## what `make test` leaves out: rarer ways for a server to start and to end (minutes)
+	$(BIN)/python -m pytest -m thorough $(ARGS)
 
 clients: $(DEV_READY) ## published clients, each in an environment of its own (ARGS="anthropic" runs one)
 	$(BIN)/python -m tests.clients.run $(ARGS)

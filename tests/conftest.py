@@ -77,8 +77,7 @@ def hasty_server(
 ) -> Iterator[Server]:
     """A real server that gives requests little time, shared like `server`."""
     log = tmp_path_factory.mktemp("hasty-server") / "log"
-    # And nowhere to keep what it compiles.
-    environment = {"UNIGATE_REQUEST_TIMEOUT_S": "3", "NIM_RUNTIME_CACHE_PATH": "/proc/runtime"}
+    environment = {"UNIGATE_REQUEST_TIMEOUT_S": "3"}
     with Server(str(demo), log=log, slow=slow, environment=environment) as running:
         running.wait_until_ready()
         yield running

@@ -202,6 +202,7 @@ def test_an_adapter_that_is_copied_slowly_appears_when_it_is_whole(
     until_in_engine(adapter_server, 2, slow)
 
 
+@pytest.mark.thorough
 def test_what_runs_on_a_changed_or_removed_adapter_ends_on_its_old_weights(
     adapter_server: Server, root: Path, tmp_path: Path, slow: float
 ) -> None:
@@ -330,6 +331,7 @@ def test_a_part_of_a_message_is_no_adapters_name(adapter_server: Server) -> None
     assert (after["model"], after["choices"]) == (BASE, before["choices"])
 
 
+@pytest.mark.thorough
 def test_a_frozen_engine_is_not_waited_for_longer_than_set(
     adapter_server: Server, slow: float
 ) -> None:

@@ -184,6 +184,7 @@ def test_a_broken_model_directory(
     assert sentence in fails(tmp_path, str(model), code=4)
 
 
+@pytest.mark.thorough
 def test_an_architecture_nobody_knows(demo: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     shutil.copytree(demo, model)
@@ -195,6 +196,7 @@ def test_an_architecture_nobody_knows(demo: Path, tmp_path: Path) -> None:
     assert "nobodys" in log
 
 
+@pytest.mark.thorough
 def test_weights_that_do_not_fit_the_config(demo: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     shutil.copytree(demo, model)
@@ -210,6 +212,7 @@ def test_a_start_that_takes_too_long(demo: Path, tmp_path: Path) -> None:
     assert "UNIGATE_START_TIMEOUT_S" in log
 
 
+@pytest.mark.thorough
 def test_an_engine_that_is_killed_while_it_loads(demo: Path, tmp_path: Path, slow: float) -> None:
     with Server(str(demo), log=tmp_path / "log", slow=slow) as server:
         wait_until(lambda: "EngineCore pid" in server.log, within_s=60, what="the core has started")
@@ -218,6 +221,7 @@ def test_an_engine_that_is_killed_while_it_loads(demo: Path, tmp_path: Path, slo
         server.assert_nothing_is_left()
 
 
+@pytest.mark.thorough
 def test_a_model_of_a_hub_is_served_under_its_name(demo: Path, tmp_path: Path, slow: float) -> None:
     with hub(demo) as origin:
         environment = {"HF_ENDPOINT": origin.url, "NIM_CACHE_PATH": str(tmp_path / "cache")}

@@ -60,6 +60,7 @@ def test_an_effort_that_there_is_is_taken_and_another_refused_by_name(server: Se
     assert assert_error(refused, 400, "invalid_request")["param"] == "reasoning_effort"
 
 
+@pytest.mark.thorough
 def test_who_has_priority_is_answered_first(server: Server, tmp_path: Path) -> None:
     # The engine takes four at a time, lower numbers first.
     longest = Reader(server, tmp_path / "longest", max_tokens=1500, n=3)

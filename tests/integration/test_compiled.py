@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.server import Server
 
 
@@ -14,6 +16,11 @@ def test_what_the_engine_makes_at_its_start_is_in_the_store(server: Server) -> N
     assert list((place / "vllm").rglob("*.json"))
 
 
-def test_a_server_that_can_keep_nothing_serves_all_the_same(hasty_server: Server) -> None:
-    assert "runtime_cache.not_kept" in hasty_server.log
-    assert hasty_server.state() == "READY"
+@pytest.mark.thorough
+def test_a_server_that_can_keep_nothing_serves_all_the_same(
+    demo: Path, tmp_path: Path, slow: float
+) -> None:
+    environment = {"NIM_RUNTIME_CACHE_PATH": "/proc/runtime"}
+    with Server(str(demo), log=tmp_path / "log", slow=slow, environment=environment) as server:
+        server.wait_until_ready()
+        assert "runtime_cache.not_kept" in server.log

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.server import Server
 
+pytestmark = pytest.mark.thorough
+
 USER = 54_321
 # A file system of its own is mounted there, for that server alone.
 SCRATCH = Path("/mnt")

@@ -34,7 +34,7 @@ def start(demo: Path, tmp_path: Path, slow: float, **environment: str) -> Server
         ("PENDING", signal.SIGINT),
         ("LOADING", signal.SIGTERM),
         ("LOADING", signal.SIGINT),
-        ("WARMING", signal.SIGTERM),
+        pytest.param("WARMING", signal.SIGTERM, marks=pytest.mark.thorough),
     ],
 )
 def test_before_ready_it_ends_promptly(
@@ -127,6 +127,7 @@ def test_what_does_not_finish_in_time_is_ended_with_an_error(
         server.assert_nothing_is_left()
 
 
+@pytest.mark.thorough
 def test_a_second_signal_ends_it_now(demo: Path, tmp_path: Path, slow: float) -> None:
     delays = {"UNIGATE_DRAIN_DELAY_S": "60", "UNIGATE_DRAIN_TIMEOUT_S": "60"}
     with start(demo, tmp_path, slow, **delays) as server:
@@ -141,6 +142,7 @@ def test_a_second_signal_ends_it_now(demo: Path, tmp_path: Path, slow: float) ->
         server.assert_nothing_is_left()
 
 
+@pytest.mark.thorough
 def test_an_engine_that_dies_under_its_last_requests_is_a_failure(
     demo: Path, tmp_path: Path, slow: float
 ) -> None:
@@ -167,6 +169,7 @@ def test_an_engine_that_dies_under_its_last_requests_is_a_failure(
         server.assert_nothing_is_left()
 
 
+@pytest.mark.thorough
 def test_ctrl_c_reaches_the_whole_group_and_still_drains(
     demo: Path, tmp_path: Path, slow: float
 ) -> None:

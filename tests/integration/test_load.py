@@ -34,7 +34,8 @@ def test_limits_that_hold_are_a_success_and_streams_are_measured(
         answers = done.entries["POST", path]["num_requests"]
         assert answers > 0
         assert done.entries["POST", path]["num_failures"] == 0
-        assert done.entries["TTFT", path]["num_requests"] == answers
+        # The model may end before it has said anything.
+        assert 0.9 * answers <= done.entries["TTFT", path]["num_requests"] <= answers
         # Its length is the server's count of tokens.
         tokens = done.entries["TPS", path]["total_content_length"]
         assert answers <= tokens <= 4 * answers

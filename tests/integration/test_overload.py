@@ -230,7 +230,6 @@ def test_who_does_not_read_holds_a_connection_and_not_the_engine(
     )
 
 
-@pytest.mark.ends_shared_server
 def test_who_waits_when_the_server_drains_may_go_elsewhere_at_once(
     crowd: Crowd, busy_server: Server
 ) -> None:

@@ -141,7 +141,6 @@ def test_probes_are_no_traces_and_nothing_that_was_said_is_in_one(
     assert PRIVATE not in str(collector.spans)
 
 
-@pytest.mark.ends_shared_server
 def test_the_last_are_sent_when_the_server_ends(traced: Server, collector: Collector) -> None:
     trace = "0" * 31 + "1"
     traced.get("/v1/models", headers={"traceparent": f"00-{trace}-{PARENT}-01"})

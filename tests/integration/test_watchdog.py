@@ -85,7 +85,9 @@ def assert_reported(tmp_path: Path, server: Server, cause: str, *words: str) -> 
         assert word in server.log
 
 
-@pytest.mark.parametrize("name", ["engine core", "worker"])
+@pytest.mark.parametrize(
+    "name", ["worker", pytest.param("engine core", marks=pytest.mark.thorough)]
+)
 def test_a_killed_process_ends_the_server_at_once(
     demo: Path, tmp_path: Path, slow: float, name: str
 ) -> None:
@@ -101,7 +103,9 @@ def test_a_killed_process_ends_the_server_at_once(
         assert_reported(tmp_path, server, "ENGINE_DIED", *words)
 
 
-@pytest.mark.parametrize("name", ["engine core", "worker"])
+@pytest.mark.parametrize(
+    "name", ["worker", pytest.param("engine core", marks=pytest.mark.thorough)]
+)
 def test_a_frozen_process_is_a_stall_that_may_pass_or_end_the_server(
     demo: Path, tmp_path: Path, slow: float, name: str
 ) -> None:
@@ -129,6 +133,7 @@ def test_a_frozen_process_is_a_stall_that_may_pass_or_end_the_server(
         assert_reported(tmp_path, server, "ENGINE_STALLED", "no sign of life")
 
 
+@pytest.mark.thorough
 def test_a_stalled_server_ends_promptly_when_it_is_asked_to(
     demo: Path, tmp_path: Path, slow: float
 ) -> None:
