@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any, TypeVar, overload
 
 import orjson
@@ -125,6 +125,9 @@ def _priority(body: Any) -> int:
     return 0
 
 
+_NO_LIMIT = nullcontext()
+
+
 class _Deadline:
     """When an answer has to be there; counted from now."""
 
@@ -132,9 +135,12 @@ class _Deadline:
         self._limit_s = limit_s
         self._at_s = limit_s and asyncio.get_running_loop().time() + limit_s
 
-    @asynccontextmanager
-    async def left(self) -> AsyncGenerator[None]:
+    def left(self) -> AbstractAsyncContextManager[None]:
         """End what is in here when it is due; raises `DeadlineExceededError`."""
+        return self._left() if self._limit_s else _NO_LIMIT
+
+    @asynccontextmanager
+    async def _left(self) -> AsyncGenerator[None]:
         timeout = asyncio.timeout_at(self._at_s)
         try:
             async with timeout:

@@ -70,15 +70,17 @@ def _arguments() -> argparse.Namespace:
     )
     usual = "unigate,vllm,nginx"
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cases", type=_some_of(CASES), default=list(CASES))
-    parser.add_argument("--contestants", type=_some_of(CONTESTANTS), default=usual)
+    parser.add_argument("--cases", type=some_of(CASES), default=list(CASES))
+    parser.add_argument("--contestants", type=some_of(CONTESTANTS), default=usual)
     parser.add_argument("--model", default=str(DEMO), help="one that generates text")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench")
     parser.add_argument("options", nargs="*", default=OPTIONS, help="engine options, behind --")
     return parser.parse_args()
 
 
-def _some_of(known: Collection[str]) -> Callable[[str], list[str]]:
+def some_of(known: Collection[str]) -> Callable[[str], list[str]]:
+    """What reads names out of an argument, with commas between them."""
+
     def parse(text: str) -> list[str]:
         names = text.split(",")
         for name in names:
@@ -152,12 +154,12 @@ def _start(contestant: Contestant) -> dict[str, float]:
 
 def _measure(contestant: Contestant, case: str) -> dict[str, float]:
     """Run a case once to warm up, for some things are compiled when first needed, and once more."""
-    _traffic(contestant, case)
+    traffic(contestant, case)
     with HealthWatch(contestant.url, contestant.live) as watch:
         before = contestant.processes()
         front_end_s, engine_s = cpu_s(before.front_end), cpu_s(before.engine)
         all_s, started_s = machine_cpu_s() - _client_s(), time.monotonic()
-        seen = _traffic(contestant, case)
+        seen = traffic(contestant, case)
         all_s, took_s = machine_cpu_s() - _client_s() - all_s, time.monotonic() - started_s
         after = contestant.processes()
         used_s = cpu_since_s(front_end_s, after.front_end)
@@ -184,7 +186,8 @@ def _client_s() -> float:
     return sum(used.ru_utime + used.ru_stime for used in ours)
 
 
-def _traffic(contestant: Contestant, case: str) -> dict[str, float]:
+def traffic(contestant: Contestant, case: str) -> dict[str, float]:
+    """Run a case by a client in a process of its own; raises `CaseError`."""
     done = subprocess.run(  # noqa: S603  # ours
         [sys.executable, "-m", "load.traffic", contestant.url, case],
         cwd=ROOT, capture_output=True, text=True, check=False,

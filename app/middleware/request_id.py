@@ -1,7 +1,7 @@
 """Gives every answer an `x-request-id`: the client's own, or a new one."""
 
+import os
 import re
-import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,7 +29,7 @@ class RequestId:
             await self._app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == _NAME), b"")
-        request_id = given if _ACCEPTABLE.fullmatch(given) else uuid.uuid4().hex.encode()
+        request_id = given if _ACCEPTABLE.fullmatch(given) else os.urandom(16).hex().encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
         speaks_anthropic = dialect_of(scope["path"]) is ANTHROPIC
 

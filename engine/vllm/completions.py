@@ -76,6 +76,13 @@ class TextRequest(CompletionRequest):
     stop: _Stop = Field(default_factory=list)
 
 
+for _model in (ChatCompletionRequest, ChatRequest, CompletionRequest, TextRequest):
+    for _name, _field in _model.model_fields.items():
+        if _field.deprecated:
+            # Clients read of it in the document; vLLM would be warned at each request.
+            delattr(_model, _name)
+
+
 ASK_CHAT: dict[str, Any] = {
     "messages": [{"role": "user", "content": "What is unigate?"}],
     "max_tokens": 64,

@@ -1,8 +1,7 @@
 """Requests get ids of our own, whatever the client says."""
 
+import os
 from typing import Any
-
-from vllm.utils import random_uuid
 
 
 class OwnIds:
@@ -12,4 +11,4 @@ class OwnIds:
     def _base_request_id(raw_request: Any, default: str | None = None) -> str:
         # A client that chooses the engine's id could abort or collide with somebody else's request.
         del raw_request, default
-        return random_uuid()
+        return os.urandom(16).hex()

@@ -45,6 +45,7 @@ from vllm.v1.worker.lora_model_runner_mixin import LoRAModelRunnerMixin
 
 from engine.errors import InvalidRequestError
 from engine.vllm.arguments import OF_VLLMS_SERVER
+from engine.vllm.completions import ChatRequest
 from engine.vllm.documentation import SWAGGER_UI
 from engine.vllm.environment import MEDIA_CONNECTOR
 from engine.vllm.media import Connector
@@ -92,6 +93,13 @@ def test_a_bias_for_more_tokens_than_there_is_room_for_is_refused_by_name() -> N
     with pytest.raises(InvalidRequestError, match="logit_bias has 1025 entries") as caught:
         check_room(SamplingParams(logit_bias=dict.fromkeys(range(most + 1), 1.0)), None)
     assert caught.value.param == "logit_bias"
+
+
+def test_vllm_is_not_warned_of_fields_that_it_reads() -> None:
+    messages = [{"role": "user", "content": "?"}]
+    request = ChatRequest.model_validate({"messages": messages, "max_tokens": 7})
+    assert request.max_tokens == 7
+    assert ChatRequest.model_json_schema()["properties"]["max_tokens"]["deprecated"]
 
 
 def test_prompts_are_tokenized_in_one_place() -> None:
