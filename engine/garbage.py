@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _NEVER = 1 << 30
-# Objects more than before. A request makes about a thousand and leaves none.
+# Objects more than before. A request makes about a thousand and leaves none, unless it has images:
+# `app.middleware.body_limit` looks after those.
 _YOUNG = 10_000
 
 

@@ -1,6 +1,7 @@
 """A body that is too large, told before it is read or while it is."""
 
 import asyncio
+import gc
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -89,3 +90,43 @@ def test_all_that_are_in_hand_have_a_limit_together() -> None:
         await ask(len(large))
 
     asyncio.run(scene())
+
+
+class Knot:
+    """Refers to itself, so that only the garbage collector sees that it is over."""
+
+    tied = 0
+
+    def __init__(self, body: bytes) -> None:
+        self.body, self.me = body, self
+        Knot.tied += 1
+
+    def __del__(self) -> None:
+        Knot.tied -= 1
+
+
+def test_large_bodies_in_knots_do_not_gather() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        Knot((await receive())["body"])
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x" * (1 << 20), "more_body": False}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    async def many() -> int:
+        limit = BodyLimit(app, 0, 0)
+        most = 0
+        for _ in range(100):
+            await limit(
+                {"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send
+            )
+            most = max(most, Knot.tied)
+        return most
+
+    gc.disable()
+    try:
+        assert asyncio.run(many()) <= 17
+    finally:
+        gc.enable()
