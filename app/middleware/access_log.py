@@ -4,8 +4,6 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -85,21 +83,12 @@ def _tell(ended: Ended, span: "RequestSpan | None") -> None:
 
 
 def _line(fields: dict[str, Any]) -> logging.LogRecord:
-    """As `Logger.info` would make it, which would look for the caller and the process each time."""
-    made_by, common = _common(logging.getLogRecordFactory())
-    now_s = time.time()
-    record = made_by.__new__(made_by)
-    vars(record).update(common)
-    vars(record).update(fields, created=now_s, msecs=now_s % 1 * 1000 // 1)
-    return record
-
-
-@lru_cache(maxsize=1)
-def _common(factory: Callable[..., logging.LogRecord]) -> tuple[type[logging.LogRecord], Any]:
-    """What all lines have in common; vLLM's factory for records replaces the usual one."""
+    """As `Logger.info` would make it, which would look for its caller each time."""
     here = sys._getframe().f_lineno
-    made = factory(log.name, logging.INFO, __file__, here, "request", (), None)
-    return type(made), vars(made)
+    make = logging.getLogRecordFactory()
+    record = make(log.name, logging.INFO, __file__, here, "request", (), None)
+    vars(record).update(fields)
+    return record
 
 
 def _fields(ended: Ended, trace_id: str | None) -> dict[str, Any]:

@@ -4,27 +4,15 @@ Its loop makes twenty calls for a token, of which such a token needs a few (`Sho
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from vllm.v1.engine import EngineCoreOutput
 from vllm.v1.engine.output_processor import OutputProcessor
 from vllm.v1.metrics.stats import IterationStats
 
-
-class Taker(Protocol):
-    """Has the text of one request to write."""
-
-    request_id: str
-
-    def take(
-        self,
-        output: EngineCoreOutput,
-        timestamp: float | None,
-        stats: IterationStats | None,
-        weight_version: str | None,
-    ) -> bool:
-        """Process an output, with vLLM's arguments for it, or leave it to vLLM."""
+if TYPE_CHECKING:
+    from engine.vllm.shortcut import Shortcut
 
 
 class PlainTokens:
@@ -35,16 +23,16 @@ class PlainTokens:
     """
 
     def __init__(self) -> None:
-        self._takers: dict[str, Taker] = {}
+        self._open: dict[str, Shortcut] = {}
         self._due: list[Callable[[], None]] = []
 
-    def open(self, taker: Taker) -> None:
+    def open(self, shortcut: "Shortcut") -> None:
         """From now on it gets its tokens here."""
-        self._takers[taker.request_id] = taker
+        self._open[shortcut.request_id] = shortcut
 
-    def close(self, taker: Taker) -> None:
+    def close(self, shortcut: "Shortcut") -> None:
         """From now on all is vLLM's again."""
-        self._takers.pop(taker.request_id, None)
+        self._open.pop(shortcut.request_id, None)
 
     def write_at_end(self, write: Callable[[], None]) -> None:
         """Call `write` at the end of this turn of the event loop."""
@@ -62,26 +50,15 @@ class PlainTokens:
             stats: IterationStats | None = None,
             weight_version: str | None = None,
         ) -> Any:
-            rest = self._take(outputs, timestamp, stats, weight_version)
+            rest = []
+            for output in outputs:
+                shortcut = self._open.get(output.request_id)
+                if shortcut is None or not shortcut.take(output, timestamp, stats, weight_version):
+                    rest.append(output)
             return process(rest, timestamp, stats, weight_version)
 
         # As AsyncLLM alone calls it.
         processor.process_outputs = process_rest  # type: ignore[method-assign,assignment]
-
-    def _take(
-        self,
-        outputs: Iterable[EngineCoreOutput],
-        timestamp: float | None,
-        stats: IterationStats | None,
-        weight_version: str | None,
-    ) -> list[EngineCoreOutput]:
-        rest = []
-        takers = self._takers
-        for output in outputs:
-            taker = takers.get(output.request_id)
-            if taker is None or not taker.take(output, timestamp, stats, weight_version):
-                rest.append(output)
-        return rest
 
     def _end(self) -> None:
         due, self._due = self._due, []
