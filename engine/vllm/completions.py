@@ -46,7 +46,7 @@ _Several = Field(min_length=1, max_length=envs.VLLM_MAX_COMPLETION_PROMPTS)
 
 
 def _one_for_all(model: type[BaseModel]) -> Any:
-    """VLLM's defaults, which nobody changes; Pydantic would copy them deeply for each request."""
+    """The defaults of vLLM, which nobody changes; Pydantic would copy them for each request."""
     defaults = model.__private_attributes__["_DEFAULT_SAMPLING_PARAMS"].default
     return PrivateAttr(default_factory=lambda: defaults)
 
