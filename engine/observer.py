@@ -10,3 +10,6 @@ class Observer(AdapterObserver, Protocol):
 
     def fields_unknown(self, route: str, count: int) -> None:
         """A request to `route` had so many; 0 for each route at the start, in a thread."""
+
+    def routine_followed(self) -> None:
+        """A request was answered the short way, because its like had been answered before."""

@@ -201,6 +201,10 @@ _UNKNOWN_FIELDS = Counter(
     "Fields of requests that are ignored because the route does not know them.",
     ["route"],
 )
+_ROUTINE_REQUESTS = NotedCounter(
+    "unigate_routine_requests_total",
+    "Requests that were answered the short way, because their like had been answered before.",
+)
 
 
 class EngineMetrics:
@@ -218,3 +222,7 @@ class EngineMetrics:
     def fields_unknown(self, route: str, count: int) -> None:
         """Count those of one request; never by name, for clients choose the names."""
         _UNKNOWN_FIELDS.labels(route).inc(count)
+
+    def routine_followed(self) -> None:
+        """Count one."""
+        _ROUTINE_REQUESTS.inc()

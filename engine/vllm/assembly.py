@@ -133,11 +133,19 @@ class Assembly:
         `EngineError`.
         """
         request = parse_object(body)
-        self._check_model(request.get("model"), suffixes)
-        self.limits.check(request)
+        self.judge(route, request, suffixes)
+        return request
+
+    def judge(self, route: str, request: dict[str, Any], suffixes: Iterable[str] = ("",)) -> None:
+        """What `read` does when the body is read."""
+        self.judge_plain(request, suffixes)
         self.intake.admit(request)
         self.unknown.note(route, request)
-        return request
+
+    def judge_plain(self, request: dict[str, Any], suffixes: Iterable[str] = ("",)) -> None:
+        """As `judge`, of a request that is known to have text only, and no unknown fields."""
+        self._check_model(request.get("model"), suffixes)
+        self.limits.check(request)
 
     def _check_model(self, named: object, suffixes: Iterable[str]) -> None:
         """Refuse a model that is not served; vLLM would log its name, which may be anything."""

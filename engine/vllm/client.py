@@ -1,6 +1,9 @@
 """`AsyncLLM` as unigate needs it: generations with an owner, a pulse, failure."""
 
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -10,7 +13,10 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.pooling_params import PoolingParams
 from vllm.sampling_params import SamplingParams
 from vllm.usage.usage_lib import UsageContext
+from vllm.v1.engine import EngineCoreRequest
 from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.engine.output_processor import RequestOutputCollector
 from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import SchedulerStats
 
@@ -29,6 +35,10 @@ from engine.vllm.unread import Unread
 _CACHED = ("token", "embeds", "multimodal")
 # How long the news of a process's end may take from the fork server to this process.
 _NEWS_S = 0.2
+
+handed_over: ContextVar[list[tuple[EngineCoreRequest, str | None]]] = ContextVar("handed_over")
+"""What the engine got for the request that is being answered, each with its prompt's text; only
+where somebody wants to know."""
 
 
 class EngineClient(AsyncLLM):
@@ -49,24 +59,59 @@ class EngineClient(AsyncLLM):
         self, prompt: Any, sampling_params: SamplingParams, request_id: str, **options: Any
     ) -> Generation:
         """Prepare a generation; it reaches the engine when admitted or first read."""
-        return self._prepare(prompt, sampling_params, request_id, options)
+
+        async def add() -> RequestOutputCollector:
+            check_room(sampling_params, self.input_processor.tokenizer)
+            return await self.add_request(request_id, _booked(prompt), sampling_params, **options)
+
+        return self._prepare(add, request_id, _length(prompt))
 
     def encode(  # type: ignore[override]  # as above
         self, prompt: Any, pooling_params: PoolingParams, request_id: str, **options: Any
     ) -> Generation:
         """The same for a model that pools: its one output is what there is to read."""
-        return self._prepare(prompt, pooling_params, request_id, options)
+
+        async def add() -> RequestOutputCollector:
+            return await self.add_request(request_id, _booked(prompt), pooling_params, **options)
+
+        return self._prepare(add, request_id, _length(prompt))
+
+    def repeat(self, request: EngineCoreRequest, request_id: str, text: str) -> Generation:
+        """The same for a request that needs no more than an id to be one that the engine takes.
+
+        It is the engine's from here on; `text` is its prompt.
+        """
+
+        async def add() -> RequestOutputCollector:
+            if self.errored:
+                raise EngineDeadError
+            # As InputProcessor.process_inputs and assign_request_id would.
+            request.external_req_id = request_id
+            request.request_id = f"{request_id}-{os.urandom(4).hex()}"
+            request.arrival_time, request.cache_salt = time.time() - _waited_s(), _salt() or None
+            self._run_output_handler()  # type: ignore[no-untyped-call]  # vLLM's, untyped
+            queue = RequestOutputCollector(request.params.output_kind, request.request_id)
+            await self._add_request(request, text, None, 0, queue)
+            return queue
+
+        return self._prepare(add, request_id, len(request.prompt_token_ids or ()))
+
+    async def _add_request(
+        self, request: EngineCoreRequest, prompt: str | None, *rest: Any
+    ) -> None:
+        await super()._add_request(request, prompt, *rest)
+        seen = handed_over.get(None)
+        if seen is not None:
+            seen.append((request, prompt))
 
     def _prepare(
-        self, prompt: Any, params: Any, request_id: str, options: dict[str, Any]
+        self, add: Callable[[], Awaitable[RequestOutputCollector]], request_id: str, tokens: int
     ) -> Generation:
-        async def admit() -> Any:
+        async def admit() -> RequestOutputCollector:
             if self.failure is not None:
                 raise self.failure
-            if isinstance(params, SamplingParams):
-                check_room(params, self.input_processor.tokenizer)
-            queue = await self.add_request(request_id, _booked(prompt), params, **options)
-            self.unread.add(request_id, len(prompt.get("prompt_token_ids") or ()))
+            queue = await add()
+            self.unread.add(request_id, tokens)
             mine = account.get(None)
             if mine is not None and mine.ticket is not None:
                 mine.ticket.hand_over()
@@ -115,14 +160,26 @@ def _booked(prompt: Any) -> Any:
 
     It has arrived when its client has sent it, and not when it was let in.
     """
-    mine = account.get(None)
-    if mine is None:
-        return prompt
-    if mine.cache_salt and prompt.get("type") in _CACHED:
-        prompt = {**prompt, "cache_salt": mine.cache_salt + prompt.get("cache_salt", "")}
-    if mine.waited_s and "arrival_time" in prompt:
-        prompt = {**prompt, "arrival_time": prompt["arrival_time"] - mine.waited_s}
+    salt, waited_s = _salt(), _waited_s()
+    if salt and prompt.get("type") in _CACHED:
+        prompt = {**prompt, "cache_salt": salt + prompt.get("cache_salt", "")}
+    if waited_s and "arrival_time" in prompt:
+        prompt = {**prompt, "arrival_time": prompt["arrival_time"] - waited_s}
     return prompt
+
+
+def _salt() -> str:
+    mine = account.get(None)
+    return "" if mine is None else mine.cache_salt
+
+
+def _waited_s() -> float:
+    mine = account.get(None)
+    return 0.0 if mine is None else mine.waited_s
+
+
+def _length(prompt: Any) -> int:
+    return len(prompt.get("prompt_token_ids") or ())
 
 
 def build(arguments: AsyncEngineArgs, on_pulse: OnPulse) -> EngineClient:

@@ -1,6 +1,7 @@
 """Chat completions and completions, on vLLM's serving classes: models that generate text."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr
@@ -23,9 +24,12 @@ from engine.errors import InvalidRequestError
 from engine.foreign_fields import NAMES, translate_fields
 from engine.vllm.assembly import Assembly
 from engine.vllm.contract import WORKS, Contract
-from engine.vllm.exchange import validate
+from engine.vllm.exchange import parse_object, validate
 from engine.vllm.generation import let_text_pass
 from engine.vllm.honest import Honest
+from engine.vllm.routine.routine import Routine
+from engine.vllm.routine.routines import Routines
+from engine.vllm.routine.shape import shape_of
 from engine.vllm.steady import SteadyChat
 
 
@@ -120,8 +124,10 @@ class _Completion(Honest, OpenAIServingCompletion):
 class Completions:
     """Serves both routes; only a model that generates text has one."""
 
-    def __init__(self, assembly: Assembly) -> None:
+    def __init__(self, assembly: Assembly, on_routine: Callable[[], None]) -> None:
+        """`on_routine` is called for each request that is answered the short way."""
         self._assembly = assembly
+        self._on_routine = on_routine
         args = assembly.args
         usage: dict[str, Any] = {
             "return_tokens_as_token_ids": args.return_tokens_as_token_ids,
@@ -144,18 +150,28 @@ class Completions:
             **assembly.options_of(OpenAIServingCompletion),
             **usage,
         )
+        self._routines = Routines(partial(Routine.learned, self._chat, assembly.client))
 
     async def chat_completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/chat/completions; raises `EngineError`."""
-        request = self._read("POST /v1/chat/completions", ChatRequest, body)
-        return await self._assembly.answer(self._chat.create_chat_completion, request, "messages")
+        data = parse_object(body)
+        shape = shape_of(data)
+        routine = shape and self._routines.of(shape)
+        prompt = routine and routine.prompt_of(data["messages"])
+        if routine and prompt:
+            self._assembly.judge_plain(data)
+            self._on_routine()
+            return await self._assembly.answer(routine.answer, prompt, "messages")
+        request = self._validated("POST /v1/chat/completions", ChatRequest, data)
+        answer = self._assembly.answer(self._chat.create_chat_completion, request, "messages")
+        return await (self._routines.watch(shape, request, answer) if shape else answer)
 
     async def completion(self, body: bytes) -> Answer:
         """Answer a request to /v1/completions; raises `EngineError`."""
-        request = self._read("POST /v1/completions", TextRequest, body)
+        request = self._validated("POST /v1/completions", TextRequest, parse_object(body))
         return await self._assembly.answer(self._completion.create_completion, request, "prompt")
 
-    def _read(self, route: str, model: type[Generating], body: bytes) -> Generating:
-        data = self._assembly.read(route, body)
+    def _validated(self, route: str, model: type[Generating], data: dict[str, Any]) -> Generating:
+        self._assembly.judge(route, data)
         translate_fields(data)
         return validate(model, data)

@@ -87,6 +87,8 @@ class PrefixTokens:
 
     def encode(self, text: str, salt: str = "") -> list[int]:
         """The same tokens as the tokenizer's; those of another `salt` are not made use of."""
+        if len(text) < self._shortest:  # nothing begins with it, for whoever goes on is longer
+            return self._tokens_of(text)
         pieces = self._pieces(text)
         tokens: list[int] = []
         path: list[tuple[int | str, str]] = []
@@ -101,9 +103,7 @@ class PrefixTokens:
                 before = known.name
         new = []
         for piece in pieces[len(path) :]:
-            # Of one text too, for this lets other threads go on meanwhile.
-            (encoding,) = self._tokenizer.encode_batch([piece], add_special_tokens=False)
-            found = encoding.ids
+            found = self._tokens_of(piece)
             tokens.extend(found)
             size_bytes = sys.getsizeof(piece) + 4 * len(found) + _ENTRY_BYTES
             new.append((piece, _Known(next(self._names), array("i", found), size_bytes)))
@@ -117,6 +117,13 @@ class PrefixTokens:
             # Without its beginning the rest of a path is lost: the beginning goes last.
             for place in reversed(path):
                 self._known.get(place)
+        return tokens
+
+    def _tokens_of(self, text: str) -> list[int]:
+        # A batch of one, for that lets other threads go on meanwhile; "fast" leaves out where in
+        # the text each token was.
+        (encoding,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
+        tokens: list[int] = encoding.ids
         return tokens
 
     def _pieces(self, text: str) -> list[str]:

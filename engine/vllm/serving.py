@@ -67,7 +67,7 @@ class Serving:
         self._messages: Messages | None = None
         self._responses: Responses | None = None
         if "generate" in tasks:
-            self._completions = Completions(assembly)
+            self._completions = Completions(assembly, observer.routine_followed)
             self._messages = Messages(assembly)
             self._responses = Responses(assembly, config, track)
         self._speech: Speech | None = None

@@ -12,6 +12,8 @@ from vllm.entrypoints.generate.base.protocol import DeltaMessage
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.parser import DelegatingParser, Parser
+from vllm.reasoning.deepseek_v3_reasoning_parser import DeepSeekV3ReasoningParser
+from vllm.reasoning.identity_reasoning_parser import IdentityReasoningParser
 
 from engine.vllm.generation import created, let_text_pass
 from engine.vllm.honest import Honest
@@ -41,12 +43,24 @@ class SteadyChat(Honest, OpenAIServingChat):
             generation.passes_text = passes_text
         return parser
 
+    def parser_for(self, request: ChatCompletionRequest) -> Parser | None:
+        """What reads the answer to a request; None where answers need no reading."""
+        tokenizer = self.renderer.tokenizer
+        if self.parser_cls is None or tokenizer is None:
+            return None
+        return self._make_parser(request, tokenizer, self._effective_chat_template_kwargs(request))
+
     def chat_completion_stream_generator(
         self, *arguments: Any, **options: Any
     ) -> AsyncGenerator[str]:
         """As vLLM's; without a parser all text is the answer's, with one it says what is."""
         let_text_pass()
         return super().chat_completion_stream_generator(*arguments, **options)
+
+
+def is_transparent(parser: Parser | None, request: ChatCompletionRequest) -> bool:
+    """Whether all text is the answer's as it is, whole or streamed, whatever the prompt is."""
+    return parser is None or (isinstance(parser, _Steady) and parser.is_transparent(request))
 
 
 class _Steady(DelegatingParser):
@@ -57,11 +71,23 @@ class _Steady(DelegatingParser):
 
     def passes_text(self, request: ChatCompletionRequest) -> bool:
         """Whether what it streams from now on is the text it gets, whatever that is."""
+        return not self._in_reasoning_phase(self._stream_state) and self._passes_behind_thoughts(
+            request
+        )
+
+    def _passes_behind_thoughts(self, request: ChatCompletionRequest) -> bool:
         is_vllms_usual = type(self).parse_delta is DelegatingParser.parse_delta
-        if not is_vllms_usual or self._in_reasoning_phase(self._stream_state):
-            return False
         is_out_of_tools = request.tool_choice == "none" and not self._engine_based
-        return self._tool_parser is None or is_out_of_tools
+        return is_vllms_usual and (self._tool_parser is None or is_out_of_tools)
+
+    def is_transparent(self, request: ChatCompletionRequest) -> bool:
+        """As the function of this name."""
+        thinking = self._reasoning_parser
+        if isinstance(thinking, DeepSeekV3ReasoningParser):
+            thinking = thinking._parser
+        never_thinks = thinking is None or type(thinking) is IdentityReasoningParser
+        is_vllms_usual = type(self).parse is DelegatingParser.parse
+        return never_thinks and is_vllms_usual and self._passes_behind_thoughts(request)
 
     def set_prompt_token_ids(self, prompt_token_ids: Sequence[int]) -> None:
         """Whether the prompt ends behind a thought: vLLM asks this for whole answers only here."""

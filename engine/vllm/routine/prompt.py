@@ -1,0 +1,102 @@
+"""Makes the prompt of a plain chat as vLLM's renderer does, without the layers in between."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+from jinja2 import Template
+from transformers import PreTrainedTokenizerBase
+from transformers.utils.chat_template_utils import _compile_jinja_template
+from vllm.config import ModelConfig
+from vllm.renderers.base import BaseRenderer
+from vllm.renderers.hf import (
+    HfRenderer,
+    resolve_chat_template,
+    resolve_chat_template_content_format,
+    resolve_chat_template_kwargs,
+)
+from vllm.renderers.params import ChatParams, TokenizeParams
+from vllm.tokenizers.hf import ThreadSafeHFTokenizerMixin
+
+Messages = Sequence[dict[str, str]]
+
+# What `apply_chat_template` has parameters for; the template gets none of it.
+_NOT_VARIABLES = frozenset({
+    "chat_template", "continue_final_message", "tokenize", "padding", "truncation", "max_length",
+    "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
+})  # fmt: skip
+_ALWAYS = {"tools": None, "documents": None, "add_generation_prompt": False}
+
+
+class Prompt(NamedTuple):
+    """What the engine reads, and what it was before."""
+
+    token_ids: list[int]
+    text: str
+
+
+class Prompts:
+    """Those of chats that differ in nothing but their messages."""
+
+    def __init__(
+        self,
+        renderer: BaseRenderer[Any],
+        template: Template,
+        variables: dict[str, Any],
+        params: TokenizeParams,
+        *,
+        has_parts: bool,
+    ) -> None:
+        """`has_parts` is whether the template expects a text as a list of one."""
+        self._renderer = renderer
+        self._template = template
+        self._variables = variables
+        self._params = params
+        self._has_parts = has_parts
+
+    @classmethod
+    def of(
+        cls, renderer: BaseRenderer[Any], model: ModelConfig, chat: ChatParams, tok: TokenizeParams
+    ) -> Self | None:
+        """By vLLM's parameters for one of them; None where more than a template makes a prompt."""
+        tokenizer = renderer.get_tokenizer()
+        if not isinstance(renderer, HfRenderer) or not _fills_in_only(tokenizer):
+            return None
+        if model.is_encoder_decoder or model.enable_prompt_embeds:
+            return None
+        wanted = chat.get_apply_chat_template_kwargs()
+        given = wanted.pop("chat_template", None)
+        template = resolve_chat_template(tokenizer, given, None, model_config=model)
+        if template is None or wanted.get("tools") or wanted.get("documents"):
+            return None
+        wanted = resolve_chat_template_kwargs(tokenizer, template, wanted)
+        named = {name: it for name, it in wanted.items() if name not in _NOT_VARIABLES}
+        form = resolve_chat_template_content_format(
+            given, None, chat.chat_template_content_format, tokenizer, model_config=model
+        )
+        return cls(
+            renderer,
+            _compile_jinja_template(template),
+            {**_ALWAYS, **tokenizer.special_tokens_map, **named},
+            tok,
+            has_parts=form == "openai",
+        )
+
+    def of_messages(self, messages: Messages) -> Prompt:
+        """The prompt of one; raises what the template raises."""
+        said: Any = messages
+        if self._has_parts:
+            said = [{**it, "content": [{"type": "text", "text": it["content"]}]} for it in messages]
+        text = self._template.render(messages=said, **self._variables)
+        tokens = self._renderer._tokenize_prompt({"prompt": text}, self._params)
+        return Prompt(tokens["prompt_token_ids"], text)
+
+
+def _fills_in_only(tokenizer: object) -> bool:
+    """Whether its chats are a template filled in, and no code of a model's own."""
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        return False
+    kinds = type(tokenizer).__mro__
+    if isinstance(tokenizer, ThreadSafeHFTokenizerMixin):
+        kinds = kinds[1:]  # the pool of copies passes it on
+    found = next(kind for kind in kinds if "apply_chat_template" in vars(kind))
+    return found is PreTrainedTokenizerBase
