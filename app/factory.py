@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp
 
 from app.about import About
 from app.errors import on_engine_error, on_http_error
@@ -33,11 +34,10 @@ def create_app(
     keys: KeyRing | None,
     tracing: "Tracing | None",
     own: OwnMiddleware | None,
-) -> FastAPI:
+) -> ASGIApp:
     """The ASGI application in front of `engine`."""
-    app = FastAPI(
+    app = _Routed(
         title="unigate",
-        middleware=stack(settings, keys, engine, tracing=tracing, own=own),
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers={
@@ -51,6 +51,19 @@ def create_app(
     app.state.about = about
     for router in (*PUBLIC, *GUARDED, *(SAGEMAKER if settings.sagemaker_mode else ())):
         app.include_router(router)
-    app.user_middleware.append(Middleware(DirectRoutes, engine, app.routes))
     app.state.document = Document(app.routes, has_keys=keys is not None)
-    return app
+    outermost: ASGIApp = DirectRoutes(app, engine, app.routes)
+    for layer in reversed(stack(settings, keys, engine, tracing=tracing, own=own)):
+        outermost = layer.cls(outermost, *layer.args, **layer.kwargs)
+    return outermost
+
+
+class _Routed(FastAPI):
+    """The routes, without what FastAPI puts around them for bugs: `Bug` does that, and says it in
+    the client's dialect.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        outermost = super().build_middleware_stack()
+        assert isinstance(outermost, ServerErrorMiddleware)
+        return outermost.app

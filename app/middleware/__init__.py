@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from app.keys import KeyRing
 from app.middleware.access_log import AccessLog
 from app.middleware.body_limit import BodyLimit
 from app.middleware.bug import Bug
+from app.middleware.cors import Cors
 from app.middleware.load_report import LoadReport
 from app.middleware.own import OwnMiddleware
 from app.middleware.require_key import RequireKey
@@ -30,7 +30,7 @@ def stack(
     """The order is the list's; without `keys`, whoever comes may use the server."""
     together = settings.max_bodies_mib << 20
     cors = Middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.cors_allow_origins,
         allow_methods=settings.cors_allow_methods,
         allow_headers=settings.cors_allow_headers,

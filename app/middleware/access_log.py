@@ -6,12 +6,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.keys import PROBES
-from app.observability.ended import Ended, Headers
+from app.observability.ended import Ended
 from app.observability.http_metrics import observe_http
 from app.observability.metrics import observe_outcome
+from app.reply import reply_to
 from engine.account import Account, account
 
 if TYPE_CHECKING:
@@ -46,27 +47,16 @@ class AccessLog:
         span = self._tracing.begin(scope) if self._tracing else None
         if span is not None:
             mine.traceparent = span.traceparent
-        status = 0
-        answered_with: Headers = ()
-        complete = False
-
-        async def observe(message: Message) -> None:
-            nonlocal status, answered_with, complete
-            if message["type"] == "http.response.start":
-                status, answered_with = message["status"], message.get("headers", ())
-            elif not message.get("more_body", False):
-                complete = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, observe)
+            await self._app(scope, receive, send)
         finally:
+            reply = reply_to(scope)
             ended = Ended(
                 scope=scope,
                 account=mine,
-                status=status,
-                answered_with=answered_with,
-                is_complete=complete,
+                status=reply.status,
+                answered_with=reply.headers,
+                is_complete=reply.is_complete,
                 took_s=time.perf_counter() - started_s,
             )
             _tell(ended, span)

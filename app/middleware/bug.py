@@ -2,9 +2,10 @@
 
 import logging
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import bug_response
+from app.reply import reply_to
 
 log = logging.getLogger(__name__)
 
@@ -17,17 +18,10 @@ class Bug:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; answer 500 if that raises before anything has been sent."""
-        begun = False
-
-        async def observe(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, observe)
+            await self._app(scope, receive, send)
         except Exception:
             log.exception("request.bug")
-            if begun:
+            if reply_to(scope).status:
                 raise  # uvicorn cuts the connection: the client must not take it for an answer
             await bug_response(scope)(scope, receive, send)

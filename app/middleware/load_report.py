@@ -5,8 +5,9 @@ https://github.com/cncf/xds/blob/main/xds/data/orca/v3/orca_load_report.proto
 """
 
 import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.reply import reply_to
 from engine import Engine
 
 _ASKED = b"endpoint-load-metrics-format"
@@ -23,17 +24,9 @@ class LoadReport:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; its answer gets the header as it begins."""
         wanted = next((value for name, value in scope["headers"] if name == _ASKED), b"").upper()
-        if wanted not in (b"TEXT", b"JSON"):
-            await self._app(scope, receive, send)
-            return
-
-        async def report(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                header = (_ANSWER, wanted + b" " + self._report(wanted))
-                message["headers"] = [*message.get("headers", ()), header]
-            await send(message)
-
-        await self._app(scope, receive, report)
+        if wanted in (b"TEXT", b"JSON"):
+            reply_to(scope).add_by(lambda: [(_ANSWER, wanted + b" " + self._report(wanted))])
+        await self._app(scope, receive, send)
 
     def _report(self, wanted: bytes) -> bytes:
         load = self._engine.load

@@ -3,9 +3,10 @@
 import os
 import re
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.dialect import ANTHROPIC, dialect_of
+from app.reply import Reply, set_reply
 
 # What may be echoed and logged: no spaces, no control characters, no novels.
 _ACCEPTABLE = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -30,14 +31,10 @@ class RequestId:
             return
         given = next((value for name, value in scope["headers"] if name == _NAME), b"")
         request_id = given if _ACCEPTABLE.fullmatch(given) else os.urandom(16).hex().encode()
-        scope.setdefault("state", {})["request_id"] = request_id.decode()
-        speaks_anthropic = dialect_of(scope["path"]) is ANTHROPIC
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                names = (_NAME, _MESSAGES_NAME) if speaks_anthropic else (_NAME,)
-                ids = ((name, request_id) for name in names)
-                message["headers"] = [*message.get("headers", ()), *ids]
-            await send(message)
-
-        await self._app(scope, receive, send_with_id)
+        reply = Reply(send)
+        set_reply(scope, reply)
+        scope["state"]["request_id"] = request_id.decode()
+        reply.add(_NAME, request_id)
+        if dialect_of(scope["path"]) is ANTHROPIC:
+            reply.add(_MESSAGES_NAME, request_id)
+        await self._app(scope, receive, reply.send)

@@ -1,13 +1,15 @@
 """Lets in whoever has a key, as far as it reaches; probes need none."""
 
 import math
+from functools import partial
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.budget import Budget
 from app.errors import ForbiddenError, RateLimitedError, UnauthorizedError, response_to
 from app.keys import ADMIN, PROBES, Holder, KeyRing
 from app.observability.metrics import observe_key
+from app.reply import reply_to
 from engine import EngineError
 from engine.account import Account, account
 
@@ -37,8 +39,11 @@ class RequireKey:
         mine.cache_salt = holder.cache_salt
         if holder.requests is not None:
             holder.requests.spend(1)
+        if holder.requests is not None or holder.tokens is not None:
+            # With what is left of the budgets when the answer begins.
+            reply_to(scope).add_by(partial(_told, holder))
         try:
-            await self._app(scope, receive, _telling(holder, send))
+            await self._app(scope, receive, send)
         finally:
             spent = mine.read()
             if holder.tokens is not None:
@@ -95,15 +100,5 @@ def _headers(holder: Holder) -> dict[str, str]:
     return found
 
 
-def _telling(holder: Holder, send: Send) -> Send:
-    """`send`, with what is left of the budgets when the answer begins."""
-    if holder.requests is None and holder.tokens is None:
-        return send
-
-    async def telling(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            told = [(name.encode(), value.encode()) for name, value in _headers(holder).items()]
-            message["headers"] = [*message.get("headers", ()), *told]
-        await send(message)
-
-    return telling
+def _told(holder: Holder) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in _headers(holder).items()]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.middleware.access_log import AccessLog
+from app.middleware.request_id import RequestId
 from engine.account import Spent, account
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
@@ -50,7 +51,7 @@ def test_its_fields_are_those_of_the_readme(caplog: pytest.LogCaptureFixture) ->
     logger = logging.getLogger("app.access")
     logger.propagate = True
     with caplog.at_level(logging.INFO, "app.access"):
-        asyncio.run(AccessLog(app)(scope, receive, send))
+        asyncio.run(RequestId(AccessLog(app))(scope, receive, send))
     section = README.partition("\n## Logs\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`.*?) \| ", section, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}

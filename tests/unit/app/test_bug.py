@@ -6,6 +6,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.middleware.bug import Bug
+from app.middleware.request_id import RequestId
 
 
 def run(begun: bool) -> list[Message]:
@@ -23,7 +24,7 @@ def run(begun: bool) -> list[Message]:
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    asyncio.run(Bug(broken)(scope, receive, send))
+    asyncio.run(RequestId(Bug(broken))(scope, receive, send))
     return sent
 
 
