@@ -1,8 +1,7 @@
 """Counts the requests that are being answered, so that a drain knows when it is done."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 
 class Inflight:
@@ -18,17 +17,18 @@ class Inflight:
         """Requests being answered now."""
         return self._count
 
-    @contextmanager
-    def track(self) -> Iterator[None]:
+    def track(self) -> Self:
         """Count one request while the block runs."""
+        return self
+
+    def __enter__(self) -> None:
         self._count += 1
         self._empty.clear()
-        try:
-            yield
-        finally:
-            self._count -= 1
-            if not self._count:
-                self._empty.set()
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
+        if not self._count:
+            self._empty.set()
 
     async def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait for the last request to end; False when `timeout_s` passes first."""

@@ -32,12 +32,12 @@ class FieldFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
         """The line, with what was passed as `extra` behind it."""
-        named = [
-            f" {key}={text if (text := str(value)) and not _ODD(text) else _quoted(text)}"
-            for key, value in vars(record).items()
-            if key not in _STANDARD
-        ]
-        return self._style.format(record) + "".join(named)
+        named = [(key, str(value)) for key, value in vars(record).items() if key not in _STANDARD]
+        texts = [text for _, text in named]
+        if not all(texts) or _ODD("".join(texts)):
+            named = [(key, _quoted(text)) for key, text in named]
+        line = "".join([f" {key}={text}" for key, text in named])
+        return self._style.format(record) + line
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # as above
         """As logging's, once a second."""

@@ -147,15 +147,19 @@ class Assembly:
         self._check_model(request.get("model"), suffixes)
         self.limits.check(request)
 
-    def _check_model(self, named: object, suffixes: Iterable[str]) -> None:
+    def _check_model(self, named: Any, suffixes: Iterable[str]) -> None:
         """Refuse a model that is not served; vLLM would log its name, which may be anything."""
+        mine = account.get(None)
+        if named in self.base_names:  # as most are
+            if mine is not None:
+                mine.model = named
+            return
         if not isinstance(named, str | None):
             return  # the validation's to refuse
         found = {named.removesuffix(suffix) for suffix in suffixes} if named else {""}
         served = [name for name in ("", *self.served) if name in found]
         if not served and not envs.VLLM_SKIP_MODEL_NAME_VALIDATION:
             raise ModelNotFoundError(named or "", self.served)
-        mine = account.get(None)
         if mine is not None:
             mine.model = next(filter(None, served), self.base_names[0])
 
@@ -166,4 +170,4 @@ class Assembly:
 
         `prompt_field` is what the dialect calls the field that a prompt too long came in.
         """
-        return await answer(create, request, prompt_field=prompt_field, served=self.served)
+        return await answer(create, request, prompt_field=prompt_field, served=lambda: self.served)

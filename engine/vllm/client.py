@@ -15,6 +15,7 @@ from vllm.sampling_params import SamplingParams
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine import EngineCoreRequest
 from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.core_client import AsyncMPClient
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.output_processor import RequestOutputCollector
 from vllm.v1.metrics.loggers import StatLoggerBase
@@ -24,6 +25,7 @@ from engine import processes
 from engine.account import account
 from engine.errors import EngineError
 from engine.load import Load, OnPulse
+from engine.vllm.engine_socket import send_at_once
 from engine.vllm.generation import Generation, created
 from engine.vllm.metering import meter
 from engine.vllm.plain_tokens import PlainTokens
@@ -54,6 +56,8 @@ class EngineClient(AsyncLLM):
         super().__init__(*arguments, **options)
         meter(self.output_processor)
         self._plain.stand_before(self.output_processor)
+        if isinstance(self.engine_core, AsyncMPClient):
+            send_at_once(self.engine_core)
 
     def generate(  # type: ignore[override]  # a Generation where vLLM has an async generator
         self, prompt: Any, sampling_params: SamplingParams, request_id: str, **options: Any

@@ -72,7 +72,7 @@ async def answer(
     request: Any,
     *,
     prompt_field: str,
-    served: tuple[str, ...],
+    served: Callable[[], tuple[str, ...]],
 ) -> Answer:
     """Ask `create`, one of vLLM's serving methods, for the answer; raises `EngineError`.
 
@@ -103,13 +103,13 @@ async def _created_by(
     request: Any,
     generations: list[Generation],
     prompt_field: str,
-    served: tuple[str, ...],
+    served: Callable[[], tuple[str, ...]],
 ) -> Answer:
     result = await create(request)
     if isinstance(result, Whole):
         return result
     if isinstance(result, ErrorResponse):
-        raise from_response(result, request.model, served)
+        raise from_response(result, request.model, served())
     if isinstance(result, bytes):
         return Whole(result)
     if isinstance(result, BaseModel):

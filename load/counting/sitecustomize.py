@@ -14,14 +14,15 @@ from types import CodeType, FrameType
 from typing import Any
 
 _FILE = "LOAD_CALLS"
-_counted: Counter[CodeType | str] = Counter()
+_counted: Counter[tuple[CodeType, str]] = Counter()
+"""By the code that was called; for a function of C's by the code that called it, and its name."""
 
 
 def _count(frame: FrameType, event: str, argument: Any) -> None:
     if event == "call":
-        _counted[frame.f_code] += 1
+        _counted[frame.f_code, ""] += 1
     elif event == "c_call":
-        _counted[getattr(argument, "__qualname__", repr(argument))] += 1
+        _counted[frame.f_code, getattr(argument, "__qualname__", repr(argument))] += 1
 
 
 def _begin_or_end(number: int, frame: FrameType | None) -> None:
@@ -31,17 +32,16 @@ def _begin_or_end(number: int, frame: FrameType | None) -> None:
         sys.setprofile(_count)
         return
     sys.setprofile(None)
-    names = [(_name(it), calls) for it, calls in _counted.most_common()]
+    names = [(_name(*it), calls) for it, calls in _counted.most_common()]
     file = Path(os.environ[_FILE])
     unfinished = file.with_suffix(".part")
     unfinished.write_text(json.dumps(names))
     unfinished.rename(file)
 
 
-def _name(it: CodeType | str) -> str:
-    if isinstance(it, str):
-        return it
-    return f"{it.co_filename.rpartition('site-packages/')[2]} {it.co_qualname}"
+def _name(code: CodeType, called: str) -> str:
+    name = f"{code.co_filename.rpartition('site-packages/')[2]} {code.co_qualname}"
+    return f"{called} in {name}" if called else name
 
 
 if _FILE in os.environ:

@@ -35,6 +35,7 @@ from vllm.tool_parsers.hermes_tool_parser import Hermes2ProToolParser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest
 from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.core_client import AsyncMPClient
 from vllm.v1.engine.detokenizer import IncrementalDetokenizer
 from vllm.v1.engine.output_processor import (
     OutputProcessor,
@@ -45,6 +46,7 @@ from vllm.v1.sample import sampler
 from vllm.v1.sample.ops.logprobs import batched_count_greater_than
 from vllm.v1.worker.gpu.sample import bad_words, logit_bias
 from vllm.v1.worker.lora_model_runner_mixin import LoRAModelRunnerMixin
+from zmq._future import _AsyncSocket
 
 from engine.errors import InvalidRequestError
 from engine.vllm.arguments import OF_VLLMS_SERVER
@@ -325,6 +327,17 @@ def test_what_a_routine_leaves_out_is_what_vllm_does_without_it() -> None:
     }  # fmt: skip
     assert "self._parser = IdentityReasoningParser" in inspect.getsource(DeepSeekV3ReasoningParser)
     assert callable(_compile_jinja_template)
+
+
+def test_messages_to_the_engine_core_go_through_one_method() -> None:
+    source = inspect.getsource(AsyncMPClient)
+    assert source.count("input_socket.send_multipart(") == 1
+    assert parameters(AsyncMPClient._send_input_message) == {"self", "message", "engine"}
+    assert "self.ensure_alive()" in inspect.getsource(AsyncMPClient._send_input_message)
+    futures = inspect.getsource(_AsyncSocket)
+    for name in ("_shadow_sock", "_send_futures", "_recv_futures"):
+        assert f"self.{name}" in futures
+    assert "# schedule wake for recv if there are any receivers waiting" in futures
 
 
 def test_the_page_for_the_document_is_in_the_package() -> None:

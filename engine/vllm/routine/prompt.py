@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 from jinja2 import Template
+from jinja2.runtime import Context
 from transformers import PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import _compile_jinja_template
 from vllm.config import ModelConfig
@@ -49,7 +50,7 @@ class Prompts:
         """`has_parts` is whether the template expects a text as a list of one."""
         self._renderer = renderer
         self._template = template
-        self._variables = variables
+        self._variables = {**template.globals, **variables}
         self._params = params
         self._has_parts = has_parts
 
@@ -86,7 +87,10 @@ class Prompts:
         said: Any = messages
         if self._has_parts:
             said = [{**it, "content": [{"type": "text", "text": it["content"]}]} for it in messages]
-        text = self._template.render(messages=said, **self._variables)
+        # As Template.render, which makes one of globals and variables each time.
+        template, variables = self._template, {**self._variables, "messages": said}
+        context = Context(template.environment, variables, template.name, template.blocks)
+        text = "".join(template.root_render_func(context))
         tokens = self._renderer._tokenize_prompt({"prompt": text}, self._params)
         return Prompt(tokens["prompt_token_ids"], text)
 

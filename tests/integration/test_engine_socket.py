@@ -1,0 +1,101 @@
+"""Messages to the engine core arrive whole and in their order, also when its socket is full."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import zmq
+import zmq.asyncio
+
+from engine.vllm.engine_socket import send_at_once
+
+ENGINE = b"\x00\x00"
+LARGE = 1 << 20
+
+
+class Core:
+    """As much of vLLM's client as sends, on a socket that holds so many messages."""
+
+    def __init__(self, place: Path, room: int) -> None:
+        self.input_socket: Any = zmq.asyncio.Context.instance().socket(zmq.ROUTER)
+        self.input_socket.set(zmq.ROUTER_MANDATORY, 1)
+        self.input_socket.set(zmq.SNDHWM, room)
+        self.address = f"ipc://{place}"
+        self.input_socket.bind(self.address)
+        self.times_queued = 0
+        self.is_alive = True
+
+    def ensure_alive(self) -> None:
+        if not self.is_alive:
+            raise RuntimeError("dead")
+
+    def _send_input_message(self, message: Any, engine: bytes) -> Any:
+        self.times_queued += 1
+        return self.input_socket.send_multipart((engine, *message), copy=False)
+
+
+async def engine_of(core: Core) -> Any:
+    """The engine's side, connected."""
+    engine = zmq.asyncio.Context.instance().socket(zmq.DEALER)
+    engine.set(zmq.RCVHWM, 2)
+    engine.identity = ENGINE
+    engine.connect(core.address)
+    await engine.send(b"ready")
+    await core.input_socket.recv_multipart()
+    return engine
+
+
+def parts(number: int) -> tuple[Any, ...]:
+    large = memoryview(bytearray(b"%d" % number * LARGE)) if number % 3 == 0 else b"small"
+    return b"\x00", b"request %d" % number, large
+
+
+def run(scenario: Any, place: Path, room: int = 2) -> None:
+    async def with_core() -> None:
+        core = Core(place, room)
+        engine = await engine_of(core)
+        send_at_once(core)  # type: ignore[arg-type]  # stands in for vLLM's
+        try:
+            await asyncio.wait_for(scenario(core, engine), 20)
+        finally:
+            engine.close(0)
+            core.input_socket.close(0)
+
+    asyncio.run(with_core())
+
+
+def test_they_arrive_in_their_order_though_the_engine_is_behind(tmp_path: Path) -> None:
+    async def scenario(core: Core, engine: Any) -> None:
+        sending = [
+            asyncio.ensure_future(core._send_input_message(parts(number), ENGINE))
+            for number in range(40)
+        ]
+        await asyncio.sleep(0.1)
+        assert core.times_queued  # it was full
+        for number in range(40):
+            assert await engine.recv_multipart() == [bytes(part) for part in parts(number)]
+        await asyncio.gather(*sending)
+
+    run(scenario, tmp_path / "socket")
+
+
+def test_one_that_is_taken_at_once_needs_no_future(tmp_path: Path) -> None:
+    async def scenario(core: Core, engine: Any) -> None:
+        for number in range(5):
+            await core._send_input_message(parts(number), ENGINE)
+            assert await engine.recv_multipart() == [bytes(part) for part in parts(number)]
+        assert core.times_queued == 0
+
+    run(scenario, tmp_path / "socket", room=0)
+
+
+def test_nothing_is_sent_to_an_engine_that_is_dead(tmp_path: Path) -> None:
+    async def scenario(core: Core, engine: Any) -> None:
+        core.is_alive = False
+        try:
+            await core._send_input_message(parts(1), ENGINE)
+        except RuntimeError as error:
+            assert str(error) == "dead"  # noqa: PT017  # the scenario goes on
+        assert await engine.poll(100) == 0
+
+    run(scenario, tmp_path / "socket")
