@@ -25,5 +25,6 @@ class OverloadSettings(BaseModel):
     max_queued_tokens: int | None = setting(
         None, "UNIGATE_MAX_QUEUED_TOKENS", gt=0,
         description="Tokens of prompts in the engine's own queue from which on requests wait in "
-        "front of it; without it eight times `--max-num-batched-tokens`.",
+        "front of it; without it eight times `--max-num-batched-tokens`, and four times as many "
+        "while nothing waits there.",
     )  # fmt: skip

@@ -53,6 +53,9 @@ class EngineClient(AsyncLLM):
         """As vLLM's."""
         self._plain = PlainTokens()
         self.unread = Unread()
+        self.queued: dict[int, int] = {}
+        """Requests that each engine had not begun with, when it last said so."""
+
         super().__init__(*arguments, **options)
         meter(self.output_processor)
         self._plain.stand_before(self.output_processor)
@@ -191,6 +194,7 @@ def build(arguments: AsyncEngineArgs, on_pulse: OnPulse) -> EngineClient:
 
     `on_pulse` is called on the event loop for each step the engine reports.
     """
+    queued: dict[int, int] = {}
 
     class Pulse(StatLoggerBase):
         """vLLM tells its statistics loggers about every step: the proof that there was one."""
@@ -203,6 +207,8 @@ def build(arguments: AsyncEngineArgs, on_pulse: OnPulse) -> EngineClient:
         ) -> None:
             it = scheduler_stats
             load = None if it is None else Load(it.kv_cache_usage, it.num_waiting_reqs)
+            if load is not None:
+                queued[engine_idx] = load.waiting
             on_pulse(engine_idx, load)
 
         def log_engine_initialized(self) -> None:
@@ -214,4 +220,5 @@ def build(arguments: AsyncEngineArgs, on_pulse: OnPulse) -> EngineClient:
         stat_loggers=[Pulse, StepStatLogger],
     )
     assert isinstance(client, EngineClient)  # from_engine_args is typed AsyncLLM
+    client.queued = queued
     return client

@@ -156,12 +156,13 @@ class Completions:
         """Answer a request to /v1/chat/completions; raises `EngineError`."""
         data = parse_object(body)
         shape = shape_of(data)
-        routine = shape and self._routines.of(shape)
-        prompt = routine and routine.prompt_of(data["messages"])
-        if routine and prompt:
+        routine = self._routines.of(shape) if shape else None
+        if routine is not None:
             self._assembly.judge_plain(data)
-            self._on_routine()
-            return await self._assembly.answer(routine.answer, prompt, "messages")
+            prompt = await routine.prompt_of(data["messages"])
+            if prompt is not None:
+                self._on_routine()
+                return await self._assembly.answer(routine.answer, prompt, "messages")
         request = self._validated("POST /v1/chat/completions", ChatRequest, data)
         answer = self._assembly.answer(self._chat.create_chat_completion, request, "messages")
         return await (self._routines.watch(shape, request, answer) if shape else answer)

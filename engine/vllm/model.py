@@ -23,6 +23,7 @@ from engine.vllm.serving import Serving
 
 # Prompts that the engine has at hand, in steps; more would wait there, where nobody is fair.
 _STEPS_AHEAD = 8
+_MORE = 4
 _LEAST_WAITING = 256
 
 
@@ -136,12 +137,21 @@ class Model:
         # As many again as it runs are at hand when one ends, or short ones would leave it idle.
         requests = 2 * scheduler.max_num_seqs * engines
         tokens = rules.queued_tokens or _STEPS_AHEAD * scheduler.max_num_batched_tokens * engines
+        # Of what is read at once, because its beginning is in the prefix cache, there may be more.
+        most_tokens = rules.queued_tokens or _MORE * tokens
         client, unread = self._client, self._client.unread
+
+        def has_room_for(more: int) -> bool:
+            if client.sequences + more >= requests:
+                return False
+            nothing_waits = not any(client.queued.values())
+            return unread.tokens < (most_tokens if nothing_waits else tokens)
+
         return Room(
             waiting=max(_LEAST_WAITING, 2 * requests) if rules.waiting is None else rules.waiting,
             wait_s=rules.wait_s,
             honours_priority=scheduler.policy == "priority",
-            has_room_for=lambda more: client.sequences + more < requests and unread.tokens < tokens,
+            has_room_for=has_room_for,
         )
 
     @property

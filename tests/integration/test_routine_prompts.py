@@ -1,5 +1,6 @@
 """The prompt of a routine is the one that vLLM's renderer makes."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def test_it_is_vllms(renderer: BaseRenderer[Any], name: str, turns: list[tuple[s
         _, (expected,) = renderer.render_chat([messages], given, TOKENS)
     except VLLMValidationError:
         with pytest.raises(Exception, match="alternate"):
-            prompts.of_messages(messages)
+            asyncio.run(prompts.of_messages(messages))
         return
-    found = prompts.of_messages(messages)
+    found = asyncio.run(prompts.of_messages(messages))
     assert (found.text, found.token_ids) == (expected["prompt"], expected["prompt_token_ids"])

@@ -1,6 +1,9 @@
 """Makes the prompt of a plain chat as vLLM's renderer does, without the layers in between."""
 
+import asyncio
+import contextvars
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 from jinja2 import Template
@@ -25,6 +28,8 @@ _NOT_VARIABLES = frozenset({
     "chat_template", "continue_final_message", "tokenize", "padding", "truncation", "max_length",
     "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs",
 })  # fmt: skip
+# What is made on the event loop, as in `engine.vllm.short_prompts`.
+_MOST_CHARACTERS = 1024
 _ALWAYS = {"tools": None, "documents": None, "add_generation_prompt": False}
 
 
@@ -49,6 +54,7 @@ class Prompts:
     ) -> None:
         """`has_parts` is whether the template expects a text as a list of one."""
         self._renderer = renderer
+        self._tokenizer = renderer.tokenizer
         self._template = template
         self._variables = {**template.globals, **variables}
         self._params = params
@@ -82,8 +88,15 @@ class Prompts:
             has_parts=form == "openai",
         )
 
-    def of_messages(self, messages: Messages) -> Prompt:
-        """The prompt of one; raises what the template raises."""
+    async def of_messages(self, messages: Messages) -> Prompt:
+        """The prompt of one, made in a thread if it is long; raises what the template raises."""
+        if sum(len(message["content"]) for message in messages) <= _MOST_CHARACTERS:
+            return self._made_of(messages)
+        make = partial(contextvars.copy_context().run, self._made_of, messages)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._renderer._executor, make)
+
+    def _made_of(self, messages: Messages) -> Prompt:
         said: Any = messages
         if self._has_parts:
             said = [{**it, "content": [{"type": "text", "text": it["content"]}]} for it in messages]
@@ -91,7 +104,8 @@ class Prompts:
         template, variables = self._template, {**self._variables, "messages": said}
         context = Context(template.environment, variables, template.name, template.blocks)
         text = "".join(template.root_render_func(context))
-        tokens = self._renderer._tokenize_prompt({"prompt": text}, self._params)
+        prompt = self._params.apply_pre_tokenization(self._tokenizer, {"prompt": text})
+        tokens = self._renderer._tokenize_prompt(prompt, self._params)
         return Prompt(tokens["prompt_token_ids"], text)
 
 

@@ -21,9 +21,6 @@ from engine.vllm.routine.answers import Document, Frames, Outputs, each, has_cou
 from engine.vllm.routine.prompt import Messages, Prompt, Prompts
 from engine.vllm.steady import SteadyChat, is_transparent
 
-# What is rendered on the event loop, as in `engine.vllm.short_prompts`.
-_MOST_CHARACTERS = 1024
-
 
 class Routine:
     """Answers such chats."""
@@ -77,18 +74,16 @@ class Routine:
             return None  # adapters come and go
         messages: Any = request.messages
         routine = cls(chat, client, request, first, prompts)
-        prompt = routine.prompt_of(messages)
+        prompt = await routine.prompt_of(messages)
         if prompt is None or prompt.text != text or not routine._would_be(first, prompt):
             return None
         await routine._learn_answers()
         return routine
 
-    def prompt_of(self, messages: Messages) -> Prompt | None:
-        """The prompt of one of them; None if it is long, or vLLM has something to say of it."""
-        if sum(len(message["content"]) for message in messages) > _MOST_CHARACTERS:
-            return None
+    async def prompt_of(self, messages: Messages) -> Prompt | None:
+        """The prompt of one of them; None if vLLM has something to say of it."""
         try:
-            prompt = self._prompts.of_messages(messages)
+            prompt = await self._prompts.of_messages(messages)
         except Exception:  # noqa: BLE001  # a template may raise anything, and vLLM tells it
             return None
         return prompt if len(prompt.token_ids) < self._client.model_config.max_model_len else None
