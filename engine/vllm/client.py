@@ -25,7 +25,7 @@ from engine import processes
 from engine.account import account
 from engine.errors import EngineError
 from engine.load import Load, OnPulse
-from engine.vllm.engine_socket import send_at_once
+from engine.vllm.engine_socket import talk_directly
 from engine.vllm.generation import Generation, created
 from engine.vllm.metering import meter
 from engine.vllm.plain_tokens import PlainTokens
@@ -60,7 +60,7 @@ class EngineClient(AsyncLLM):
         meter(self.output_processor)
         self._plain.stand_before(self.output_processor)
         if isinstance(self.engine_core, AsyncMPClient):
-            send_at_once(self.engine_core)
+            talk_directly(self.engine_core)
 
     def generate(  # type: ignore[override]  # a Generation where vLLM has an async generator
         self, prompt: Any, sampling_params: SamplingParams, request_id: str, **options: Any

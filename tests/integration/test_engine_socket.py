@@ -1,13 +1,15 @@
-"""Messages to the engine core arrive whole and in their order, also when its socket is full."""
+"""Messages to and from the engine core arrive whole and in their order, whoever is behind."""
 
 import asyncio
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import zmq
 import zmq.asyncio
 
-from engine.vllm.engine_socket import send_at_once
+from engine.vllm.engine_socket import talk_directly
 
 ENGINE = b"\x00\x00"
 LARGE = 1 << 20
@@ -24,6 +26,10 @@ class Core:
         self.input_socket.bind(self.address)
         self.times_queued = 0
         self.is_alive = True
+        self.resources = SimpleNamespace()
+        self.output_address = f"{self.address}-out"
+        self.resources.output_socket = zmq.asyncio.Context.instance().socket(zmq.PULL)
+        self.resources.output_socket.bind(self.output_address)
 
     def ensure_alive(self) -> None:
         if not self.is_alive:
@@ -54,12 +60,13 @@ def run(scenario: Any, place: Path, room: int = 2) -> None:
     async def with_core() -> None:
         core = Core(place, room)
         engine = await engine_of(core)
-        send_at_once(core)  # type: ignore[arg-type]  # stands in for vLLM's
+        talk_directly(core)  # type: ignore[arg-type]  # stands in for vLLM's
         try:
             await asyncio.wait_for(scenario(core, engine), 20)
         finally:
             engine.close(0)
             core.input_socket.close(0)
+            core.resources.output_socket.close(0)
 
     asyncio.run(with_core())
 
@@ -99,3 +106,63 @@ def test_nothing_is_sent_to_an_engine_that_is_dead(tmp_path: Path) -> None:
         assert await engine.poll(100) == 0
 
     run(scenario, tmp_path / "socket")
+
+
+async def outputs_of(core: Core) -> Any:
+    """Where the engine puts its outputs."""
+    engine = zmq.asyncio.Context.instance().socket(zmq.PUSH)
+    engine.connect(core.output_address)
+    return engine
+
+
+async def received(core: Core) -> list[bytes]:
+    frames = await core.resources.output_socket.recv_multipart(copy=False)
+    return [bytes(frame.buffer) for frame in frames]
+
+
+def test_outputs_are_received_whole_and_in_order(tmp_path: Path) -> None:
+    async def scenario(core: Core, engine: Any) -> None:
+        outputs = await outputs_of(core)
+        for number in range(3):  # one by one
+            receiving = asyncio.ensure_future(received(core))
+            await asyncio.sleep(0.02)
+            assert not receiving.done()
+            await outputs.send_multipart(parts(number))
+            assert await receiving == [bytes(part) for part in parts(number)]
+        for number in range(200):  # many at once
+            await outputs.send_multipart(parts(number % 9))
+        for number in range(200):
+            assert await received(core) == [bytes(part) for part in parts(number % 9)]
+        outputs.close(0)
+
+    run(scenario, tmp_path / "socket", room=0)
+
+
+def test_a_loop_that_waits_for_outputs_is_idle(tmp_path: Path) -> None:
+    async def scenario(core: Core, engine: Any) -> None:
+        outputs = await outputs_of(core)
+        await outputs.send_multipart(parts(1))
+        await received(core)
+        receiving = asyncio.ensure_future(received(core))
+        await asyncio.sleep(0.1)
+        before_s = time.process_time()
+        await asyncio.sleep(0.5)
+        assert time.process_time() - before_s < 0.1
+        receiving.cancel()
+        outputs.close(0)
+
+    run(scenario, tmp_path / "socket", room=0)
+
+
+def test_a_socket_that_is_closed_while_it_is_waited_for_leaves_no_reader(tmp_path: Path) -> None:
+    async def scenario(core: Core, engine: Any) -> None:
+        fd = core.resources.output_socket.getsockopt(zmq.FD)
+        receiving = asyncio.ensure_future(received(core))
+        await asyncio.sleep(0.02)
+        core.resources.output_socket.close(0)
+        receiving.cancel()
+        await asyncio.wait({receiving})
+        assert receiving.cancelled()
+        assert not asyncio.get_running_loop().remove_reader(fd)
+
+    run(scenario, tmp_path / "socket", room=0)

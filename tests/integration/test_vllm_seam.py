@@ -332,6 +332,8 @@ def test_what_a_routine_leaves_out_is_what_vllm_does_without_it() -> None:
 def test_messages_to_the_engine_core_go_through_one_method() -> None:
     source = inspect.getsource(AsyncMPClient)
     assert source.count("input_socket.send_multipart(") == 1
+    assert source.count("output_socket.recv_multipart(copy=False)") == 1
+    assert "recv_multipart" not in source.replace("output_socket.recv_multipart(copy=False)", "")
     assert parameters(AsyncMPClient._send_input_message) == {"self", "message", "engine"}
     assert "self.ensure_alive()" in inspect.getsource(AsyncMPClient._send_input_message)
     futures = inspect.getsource(_AsyncSocket)
