@@ -45,7 +45,7 @@ _DEAD = "The engine has ended; this server is restarting."
 # How long an answer that is being ended may take to reach its client.
 _LAST_WORDS_S = 3.0
 # Requests that are taken on in one turn of the event loop, at a millisecond or so each.
-_PER_TURN = 4
+_PER_TURN = 2
 
 
 class Engine:

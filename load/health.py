@@ -10,8 +10,8 @@ from contextlib import closing
 from types import TracebackType
 from urllib.parse import urlsplit
 
-# Often enough to meet a pause of a tenth of a second; seldom enough to be a small part of the load.
-PROBES_PER_S = 10
+# Enough for a 99th percentile of some seconds.
+PROBES_PER_S = 100
 LONGEST_ANSWER_S = 60.0
 
 
