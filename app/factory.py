@@ -52,6 +52,8 @@ def create_app(
     for router in (*PUBLIC, *GUARDED, *(SAGEMAKER if settings.sagemaker_mode else ())):
         app.include_router(router)
     app.state.document = Document(app.routes, has_keys=keys is not None)
+    if own is not None:
+        own.application = app
     outermost: ASGIApp = DirectRoutes(app, engine, app.routes)
     for layer in reversed(stack(settings, keys, engine, tracing=tracing, own=own)):
         outermost = layer.cls(outermost, *layer.args, **layer.kwargs)

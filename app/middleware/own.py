@@ -20,6 +20,9 @@ class OwnMiddleware:
 
     _routes: ASGIApp
 
+    application: ASGIApp | None = None
+    """What a request's `app` is for them, as Starlette's middleware knows it."""
+
     def __init__(self, file: Path) -> None:
         """Make it all; raises `FilesUnusableError`."""
         first: ASGIApp = self._go_on
@@ -38,6 +41,7 @@ class OwnMiddleware:
             await self._routes(scope, receive, send)
         else:
             relay_streams(scope)
+            scope["app"] = self.application
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,7 +1,6 @@
 """`AsyncLLM` as unigate needs it: generations with an owner, a pulse, failure."""
 
 import os
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
@@ -95,7 +94,8 @@ class EngineClient(AsyncLLM):
             # As InputProcessor.process_inputs and assign_request_id would.
             request.external_req_id = request_id
             request.request_id = f"{request_id}-{os.urandom(4).hex()}"
-            request.arrival_time, request.cache_salt = time.time() - _waited_s(), _salt() or None
+            request.arrival_time -= _waited_s()
+            request.cache_salt = _salt() or None
             self._run_output_handler()  # type: ignore[no-untyped-call]  # vLLM's, untyped
             queue = RequestOutputCollector(request.params.output_kind, request.request_id)
             await self._add_request(request, text, None, 0, queue)

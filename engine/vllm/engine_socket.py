@@ -13,6 +13,7 @@ import zmq
 from vllm.v1.engine.core_client import AsyncMPClient
 from zmq.backend import Socket as BackendSocket
 
+_EVENTS = int(zmq.EVENTS)
 _LAST = int(zmq.DONTWAIT)
 _MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 # As pyzmq's `copy_threshold`: what is larger is not copied.
@@ -89,10 +90,12 @@ class _Receiver:
         self._close(linger)
 
     def _on_news(self) -> None:
-        # Of a message, or of a part of one: whoever waits has a look. Nobody waits for a moment
-        # after that, in which the descriptor still says so.
         if self._came is not None and not self._came.done():
             self._came.set_result(None)
+        else:
+            # Nobody waits, perhaps for ever; asking for it ends that the descriptor is readable.
+            # A message stays, for `_take`.
+            BackendSocket.get(self._shadow, _EVENTS)
 
     def _take(self) -> list[zmq.Frame] | None:
         try:

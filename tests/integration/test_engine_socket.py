@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import uvloop
 import zmq
 import zmq.asyncio
 
@@ -68,7 +69,8 @@ def run(scenario: Any, place: Path, room: int = 2) -> None:
             core.input_socket.close(0)
             core.resources.output_socket.close(0)
 
-    asyncio.run(with_core())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(with_core())
 
 
 def test_they_arrive_in_their_order_though_the_engine_is_behind(tmp_path: Path) -> None:
@@ -150,6 +152,27 @@ def test_a_loop_that_waits_for_outputs_is_idle(tmp_path: Path) -> None:
         assert time.process_time() - before_s < 0.1
         receiving.cancel()
         outputs.close(0)
+
+    run(scenario, tmp_path / "socket", room=0)
+
+
+def test_a_loop_in_which_nobody_waits_any_more_is_idle(tmp_path: Path) -> None:
+    async def scenario(core: Core, engine: Any) -> None:
+        outputs = await outputs_of(core)
+        receiving = asyncio.ensure_future(received(core))
+        await outputs.send_multipart(parts(1))
+        await receiving
+        waiting = asyncio.ensure_future(received(core))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await outputs.send_multipart(parts(2))
+        outputs.close()
+        await asyncio.sleep(0.1)
+        before_s = time.process_time()
+        await asyncio.sleep(0.5)
+        assert time.process_time() - before_s < 0.1
+        assert await received(core) == [bytes(part) for part in parts(2)]  # it was not lost
 
     run(scenario, tmp_path / "socket", room=0)
 

@@ -39,6 +39,7 @@ def test_an_answer_that_nobody_changes_is_the_same(caller: Caller) -> None:
     assert streamed(answer) == said
     assert whole.headers["x-stamp"] == answer.headers["x-stamp"] == "seen"
     assert answer.headers["x-request-id"]
+    assert answer.headers["x-app"] == "unigate"
 
 
 def test_a_stream_with_several_choices_goes_the_same_way(caller: Caller) -> None:

@@ -17,7 +17,7 @@ from vllm.entrypoints.openai.chat_completion.protocol import (
 from vllm.entrypoints.serve.engine.protocol import UsageInfo
 from vllm.outputs import CompletionOutput, RequestOutput
 
-from engine.answer import Answer, Whole
+from engine.answer import Answer, Stream, Whole
 from engine.vllm.routine.answers import Document, Frames, each
 from engine.vllm.routine.blanks import Blanks
 from engine.vllm.routine.routines import Routines
@@ -258,6 +258,37 @@ def test_what_cannot_be_learned_is_answered_all_the_same(caplog: pytest.LogCaptu
 
     asyncio.run(scenario())
     assert [record.message for record in caplog.records] == ["engine.routine_not_learned"]
+
+
+def test_a_client_that_leaves_while_is_learned_takes_the_stream_along() -> None:
+    closed = []
+    learning = asyncio.Event()
+
+    async def learn(request: Any, handed_over: Any) -> None:
+        learning.set()
+        await asyncio.sleep(60)
+
+    async def write(wire: Any) -> None:
+        raise AssertionError("nobody is there to read it")
+
+    async def close() -> None:
+        closed.append(True)
+
+    async def streamed() -> Answer:
+        return Stream(write, close)
+
+    async def scenario() -> None:
+        routines = Routines(learn)
+        request: Any = None
+        await routines.watch(b"shape", request, streamed())
+        second = asyncio.ensure_future(routines.watch(b"shape", request, streamed()))
+        await learning.wait()
+        second.cancel()
+        await asyncio.wait({second})
+        assert second.cancelled()
+        assert closed == [True]
+
+    asyncio.run(scenario())
 
 
 ANY_TEXT = some.text(some.characters(exclude_categories=["Cs"]), min_size=1)

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -77,11 +79,64 @@ def test_it_is_vllms(renderer: BaseRenderer[Any], name: str, turns: list[tuple[s
     given = ChatParams(
         chat_template=TEMPLATES[name], chat_template_kwargs=VARIABLES | {"tokenize": False}
     )
+    found = asyncio.run(prompts.of_messages(messages))
     try:
         _, (expected,) = renderer.render_chat([messages], given, TOKENS)
     except VLLMValidationError:
-        with pytest.raises(Exception, match="alternate"):
-            asyncio.run(prompts.of_messages(messages))
+        assert found is None
         return
-    found = asyncio.run(prompts.of_messages(messages))
+    assert found is not None
     assert (found.text, found.token_ids) == (expected["prompt"], expected["prompt_token_ids"])
+
+
+def prompts_of(renderer: BaseRenderer[Any], template: str | None = None) -> Prompts:
+    params = ChatParams(chat_template=template, chat_template_kwargs=VARIABLES)
+    prompts = Prompts.of(renderer, renderer.model_config, params, TOKENS)
+    assert prompts is not None
+    return prompts
+
+
+def test_what_the_template_leaves_nothing_of_is_vllms_to_refuse(
+    renderer: BaseRenderer[Any],
+) -> None:
+    trims = "{% for m in messages %}{{ m.content | trim }}{% endfor %}"
+    blank = [{"role": "user", "content": " \n"}]
+    assert asyncio.run(prompts_of(renderer, trims).of_messages(blank)) is None
+
+
+@pytest.mark.parametrize("words", [4000, 10**5], ids=["no-room", "too-long"])
+def test_what_leaves_no_room_for_an_answer_is_vllms_to_refuse(
+    renderer: BaseRenderer[Any], words: int
+) -> None:
+    context = renderer.model_config.max_model_len
+    content = "word " * max(words, context)
+    prompts = prompts_of(renderer)
+    assert asyncio.run(prompts.of_messages([{"role": "user", "content": content}])) is None
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[{"role": "user", "content": "word " * 300}], [{"role": "user", "content": "?"}] * 500],
+    ids=["text", "messages"],
+)
+def test_a_long_chat_is_made_in_the_thread_and_has_arrived_before(
+    renderer: BaseRenderer[Any], messages: list[Any]
+) -> None:
+    busy = threading.Event()
+
+    async def scenario() -> None:
+        renderer._executor.submit(busy.wait)  # type: ignore[no-untyped-call]  # vLLM's, untyped
+        before_s = time.time()
+        try:
+            short = await prompts_of(renderer).of_messages([{"role": "user", "content": "?"}])
+            assert short is not None
+            making = asyncio.ensure_future(prompts_of(renderer).of_messages(messages))
+            await asyncio.sleep(0.3)
+            assert not making.done()
+        finally:
+            busy.set()
+        made = await making
+        assert made is not None
+        assert before_s <= made.arrived_s < before_s + 0.2
+
+    asyncio.run(scenario())

@@ -18,6 +18,7 @@ class Stamp(BaseHTTPMiddleware):
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         response = await call_next(request)
         response.headers["x-stamp"] = self._stamp
+        response.headers["x-app"] = request.app.title
         return response
 
 

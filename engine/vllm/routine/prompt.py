@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self
@@ -30,6 +31,8 @@ _NOT_VARIABLES = frozenset({
 })  # fmt: skip
 # What is made on the event loop, as in `engine.vllm.short_prompts`.
 _MOST_CHARACTERS = 1024
+# Of templates, around each.
+_AROUND_MESSAGE = 16
 _ALWAYS = {"tools": None, "documents": None, "add_generation_prompt": False}
 
 
@@ -38,6 +41,8 @@ class Prompt(NamedTuple):
 
     token_ids: list[int]
     text: str
+    arrived_s: float
+    """When it was asked for, in seconds since 1970."""
 
 
 class Prompts:
@@ -51,14 +56,18 @@ class Prompts:
         params: TokenizeParams,
         *,
         has_parts: bool,
+        context: int,
     ) -> None:
-        """`has_parts` is whether the template expects a text as a list of one."""
+        """`has_parts` is whether the template expects a text as a list of one; `context` is how
+        many tokens prompt and answer may have together.
+        """
         self._renderer = renderer
         self._tokenizer = renderer.tokenizer
         self._template = template
         self._variables = {**template.globals, **variables}
         self._params = params
         self._has_parts = has_parts
+        self._context = context
 
     @classmethod
     def of(
@@ -86,17 +95,32 @@ class Prompts:
             {**_ALWAYS, **tokenizer.special_tokens_map, **named},
             tok,
             has_parts=form == "openai",
+            context=model.max_model_len,
         )
 
-    async def of_messages(self, messages: Messages) -> Prompt:
-        """The prompt of one, made in a thread if it is long; raises what the template raises."""
-        if sum(len(message["content"]) for message in messages) <= _MOST_CHARACTERS:
-            return self._made_of(messages)
-        make = partial(contextvars.copy_context().run, self._made_of, messages)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._renderer._executor, make)
+    async def of_messages(self, messages: Messages) -> Prompt | None:
+        """The prompt of one, made in a thread if it is long.
 
-    def _made_of(self, messages: Messages) -> Prompt:
+        None if vLLM has something to say of it: that it is empty or leaves no room for an answer,
+        or that the template refuses it.
+        """
+        arrived_s = time.time()
+        characters = sum(_AROUND_MESSAGE + len(message["content"]) for message in messages)
+        make = partial(self._made_of, messages)
+        try:
+            if characters <= _MOST_CHARACTERS:
+                token_ids, text = make()
+            else:
+                # The thread does not know whose request it is.
+                run = partial(contextvars.copy_context().run, make)
+                loop = asyncio.get_running_loop()
+                token_ids, text = await loop.run_in_executor(self._renderer._executor, run)
+        except Exception:  # noqa: BLE001  # a template may raise anything, and vLLM tells it
+            return None
+        has_room = 0 < len(token_ids) < self._context
+        return Prompt(token_ids, text, arrived_s) if has_room else None
+
+    def _made_of(self, messages: Messages) -> tuple[list[int], str]:
         said: Any = messages
         if self._has_parts:
             said = [{**it, "content": [{"type": "text", "text": it["content"]}]} for it in messages]
@@ -106,7 +130,7 @@ class Prompts:
         text = "".join(template.root_render_func(context))
         prompt = self._params.apply_pre_tokenization(self._tokenizer, {"prompt": text})
         tokens = self._renderer._tokenize_prompt(prompt, self._params)
-        return Prompt(tokens["prompt_token_ids"], text)
+        return tokens["prompt_token_ids"], text
 
 
 def _fills_in_only(tokenizer: object) -> bool:

@@ -70,7 +70,8 @@ class Routine:
         if prompts is None or len(handed_over) != 1:
             return None
         ((first, text),) = handed_over
-        if first.lora_request is not None:
+        is_base = not request.model or chat.models.is_base_model(request.model)
+        if first.lora_request is not None or not is_base:
             return None  # adapters come and go
         messages: Any = request.messages
         routine = cls(chat, client, request, first, prompts)
@@ -82,11 +83,7 @@ class Routine:
 
     async def prompt_of(self, messages: Messages) -> Prompt | None:
         """The prompt of one of them; None if vLLM has something to say of it."""
-        try:
-            prompt = await self._prompts.of_messages(messages)
-        except Exception:  # noqa: BLE001  # a template may raise anything, and vLLM tells it
-            return None
-        return prompt if len(prompt.token_ids) < self._client.model_config.max_model_len else None
+        return await self._prompts.of_messages(messages)
 
     async def answer(self, prompt: Prompt) -> Whole | AsyncGenerator[str]:
         """The answer to one of them, or its frames."""
@@ -102,7 +99,7 @@ class Routine:
 
     def _core_of(self, prompt: Prompt) -> EngineCoreRequest:
         core = copy(self._core)
-        core.prompt_token_ids = prompt.token_ids
+        core.prompt_token_ids, core.arrival_time = prompt.token_ids, prompt.arrived_s
         params = core.sampling_params
         assert params is not None  # of a model that generates
         asked, chat = self._request, self._chat

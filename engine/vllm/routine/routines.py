@@ -7,7 +7,7 @@ from typing import Any
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.v1.engine import EngineCoreRequest
 
-from engine.answer import Answer
+from engine.answer import Answer, Stream
 from engine.vllm.client import handed_over
 from engine.vllm.routine.routine import Routine
 
@@ -52,7 +52,12 @@ class Routines:
             answered = await answer
         finally:
             handed_over.reset(token)
-        _keep(self._known, shape, await self._learned(request, seen))
+        try:
+            _keep(self._known, shape, await self._learned(request, seen))
+        except BaseException:  # the client has left, and nobody else knows of the stream
+            if isinstance(answered, Stream):
+                await answered.close()
+            raise
         return answered
 
     async def _learned(
