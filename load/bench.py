@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -47,6 +48,8 @@ class CaseError(Exception):
 def main() -> None:
     """Measure, and write the report; the exit code is 1 when something could not be measured."""
     said = _arguments()
+    # As Ctrl-C: contestants are ended, and what was measured is written.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     started_s = time.monotonic()
     run = Run(_circumstances(said))
     try:

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
+from tests.support.wait import wait_until
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -33,3 +37,21 @@ def test_what_is_not_known_is_refused_with_what_there_is() -> None:
     done = bench("--cases", "chat-8,chat-9")
     assert done.returncode == 2
     assert "no 'chat-9' here; there are start, chat-1, chat-8" in done.stderr
+
+
+def test_whoever_ends_it_ends_what_it_has_started_and_has_its_report(tmp_path: Path) -> None:
+    words = ("--contestants", "unigate", "--cases", "start", "--rounds", "1")
+    bench = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "load.bench", *words, "--out", str(tmp_path)],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        process = psutil.Process(bench.pid)
+        wait_until(process.children, within_s=20, what="a contestant is started")
+        started = process.children(recursive=True)
+        bench.terminate()
+        assert bench.wait(60) == 1
+        assert not any(child.is_running() for child in started)
+        assert (tmp_path / "bench.json").exists()
+    finally:
+        bench.kill()
