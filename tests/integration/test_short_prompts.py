@@ -142,6 +142,8 @@ def test_a_copy_of_the_tokenizer_is_borrowed_for_tokens_alone(
     borrow_less(lean)
     assert lean.get_eos_token_id() == end
     assert render(lean, [user(SHORT)], params(tokenize=tokenize)) == expected
+    ids = range(200)
+    texts = [renderer.get_tokenizer().decode([token]) for token in ids]
     # None is lent out from here on.
     pool = inspect.getclosurevars(type(lean.tokenizer).__call__).nonlocals["_borrow_from_pool"]
     queue = inspect.getclosurevars(pool.__wrapped__).nonlocals["tokenizer_pool"]
@@ -149,6 +151,7 @@ def test_a_copy_of_the_tokenizer_is_borrowed_for_tokens_alone(
         queue.get_nowait()
     queue.put(None)
     assert lean.get_eos_token_id() == end
+    assert [lean.tokenizer.decode([token]) for token in ids] == texts
     whole = [user(SHORT)], params(tokenize=tokenize)
     if tokenize:
         with pytest.raises(VLLMValidationError):

@@ -47,7 +47,11 @@ def test_whoever_ends_it_ends_what_it_has_started_and_has_its_report(tmp_path: P
     )  # fmt: skip
     try:
         process = psutil.Process(bench.pid)
-        wait_until(process.children, within_s=20, what="a contestant is started")
+
+        def servers() -> list[psutil.Process]:
+            return [child for child in process.children() if "serve" in child.cmdline()]
+
+        wait_until(servers, within_s=20, what="a contestant is started")
         started = process.children(recursive=True)
         bench.terminate()
         assert bench.wait(60) == 1
