@@ -88,3 +88,9 @@ def _longest(times: Iterable[float | None]) -> float | None:
 
 account: ContextVar[Account] = ContextVar("account")
 """That of the request which is being answered; not set where nobody asks."""
+
+
+def cache_salt() -> str:
+    """What keeps the cached tokens of the request that is being answered apart from others'."""
+    mine = account.get(None)
+    return "" if mine is None else mine.cache_salt

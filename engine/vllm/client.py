@@ -21,7 +21,7 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import SchedulerStats
 
 from engine import processes
-from engine.account import account
+from engine.account import account, cache_salt
 from engine.errors import EngineError
 from engine.load import Load, OnPulse
 from engine.vllm.engine_socket import talk_directly
@@ -95,7 +95,7 @@ class EngineClient(AsyncLLM):
             request.external_req_id = request_id
             request.request_id = f"{request_id}-{os.urandom(4).hex()}"
             request.arrival_time -= _waited_s()
-            request.cache_salt = _salt() or None
+            request.cache_salt = cache_salt() or None
             self._run_output_handler()  # type: ignore[no-untyped-call]  # vLLM's, untyped
             queue = RequestOutputCollector(request.params.output_kind, request.request_id)
             await self._add_request(request, text, None, 0, queue)
@@ -167,17 +167,12 @@ def _booked(prompt: Any) -> Any:
 
     It has arrived when its client has sent it, and not when it was let in.
     """
-    salt, waited_s = _salt(), _waited_s()
+    salt, waited_s = cache_salt(), _waited_s()
     if salt and prompt.get("type") in _CACHED:
         prompt = {**prompt, "cache_salt": salt + prompt.get("cache_salt", "")}
     if waited_s and "arrival_time" in prompt:
         prompt = {**prompt, "arrival_time": prompt["arrival_time"] - waited_s}
     return prompt
-
-
-def _salt() -> str:
-    mine = account.get(None)
-    return "" if mine is None else mine.cache_salt
 
 
 def _waited_s() -> float:

@@ -26,7 +26,7 @@ from vllm.renderers.base import BaseRenderer
 from vllm.tokenizers.hf import ThreadSafeHFTokenizerMixin
 from vllm.utils.async_utils import make_async
 
-from engine.account import account
+from engine.account import cache_salt
 
 _BYTES = 64 << 20
 # Each call of the tokenizer costs as much as a hundred characters.
@@ -153,15 +153,10 @@ def remember_prefixes(renderer: BaseRenderer[Any]) -> None:
 
     in_thread = make_async(tokenize_for, executor=renderer._executor)
     vars(renderer).update(
-        _tokenize_prompt=lambda *prompt: tokenize_for(_salt(), *prompt),
+        _tokenize_prompt=lambda *prompt: tokenize_for(cache_salt(), *prompt),
         # The thread does not know whose request it is.
-        _tokenize_prompt_async=lambda *prompt: in_thread(_salt(), *prompt),
+        _tokenize_prompt_async=lambda *prompt: in_thread(cache_salt(), *prompt),
     )
-
-
-def _salt() -> str:
-    mine = account.get(None)
-    return "" if mine is None else mine.cache_salt
 
 
 def _unlimited(tokenizer: TokenizersBackend) -> Tokenizer:
