@@ -44,17 +44,18 @@ created: ContextVar[list["Generation"]] = ContextVar("created")
 def let_text_pass() -> None:
     """Say of the request that is being answered that its frames have all text as it is."""
     for generation in created.get([]):
-        generation.passes_text = lambda: True
+        generation.gates = []
 
 
 class Generation:
     """An asynchronous iterator of outputs, as `AsyncLLM.generate` and `encode` would return."""
 
-    passes_text: Callable[[], bool] = staticmethod(lambda: False)
-    """Whether from here on all its text is the answer's, as it is; who makes the frames knows."""
+    gates: list[Callable[[], bool]] | None = None
+    """For each choice, whether from here on all its text is the answer's, as it is. Empty where
+    nothing is between text and frames, None where nobody has said so who makes the frames."""
 
     last: CompletionOutput | None = None
-    """The output that was read last, if it was one of a model that generates."""
+    """The output that was read last, if it was one, and of a model that generates."""
 
     def __init__(
         self,
@@ -111,16 +112,23 @@ class Generation:
 
         queue.put = put_and_tell  # type: ignore[method-assign]  # vLLM calls nothing else
 
+    def passes_text(self, choice: int) -> bool:
+        """Whether from here on all text of a choice is the answer's, as it is."""
+        return self.gates is not None and (not self.gates or self.gates[choice]())
+
     def open_shortcut(
         self,
+        choice: int,
         frame: PlainFrame,
         wire: Wire,
         on_full: Callable[[], None],
         on_error: Callable[[Exception], None],
     ) -> Shortcut | None:
-        """Let text go its short way from now on, until the last output; None where it cannot."""
+        """Let the text of a choice go its short way, until the last output; None if it cannot."""
         assert self._queue is not None  # it has been read
-        state = self._state_of(self._queue.request_id)
+        name = self._queue.request_id
+        # The other name is ParentRequest.get_child_info's, for one of several choices.
+        state = self._state_of(name) or self._state_of(f"{choice}_{name}")
         if state is None or not is_open_to(state):
             return None
         return Shortcut(state, frame, wire, self._plain, on_full=on_full, on_error=on_error)
@@ -168,7 +176,7 @@ class Generation:
         ):
             raise GenerationFailedError("The engine ended this answer early.")
         if isinstance(output, RequestOutput):
-            self.last = output.outputs[0]
+            self.last = output.outputs[0] if len(output.outputs) == 1 else None
         return output
 
     async def _later(self, queue: RequestOutputCollector) -> Output | None:

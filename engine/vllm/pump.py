@@ -8,6 +8,7 @@ one call. The frames are vLLM's own, or made from two of them (`shortcut`).
 
 import asyncio
 import contextvars
+from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
@@ -21,7 +22,7 @@ _MOST_EXAMPLES = 4
 
 
 class Pump:
-    """One stream with one generation."""
+    """One stream with one generation, of one choice or several."""
 
     def __init__(self, frames: AsyncGenerator[str], generation: Generation) -> None:
         self._frames = frames
@@ -33,8 +34,8 @@ class Pump:
         self._elsewhere: asyncio.Future[Any] | None = None
         self._wire: Wire
         self._turn: asyncio.Future[bool]
-        self._examples: list[Example] = []
-        self._shortcut: Shortcut | None = None
+        self._examples: defaultdict[int, list[Example]] = defaultdict(list)  # by choice
+        self._shortcuts: list[Shortcut] = []
 
     async def run(self, wire: Wire) -> None:
         """Write every frame until the last; raises what the frames raise.
@@ -47,9 +48,9 @@ class Pump:
             while not await self._run_until_full():
                 await wire.drain()
         finally:
-            if self._shortcut is not None:
-                self._shortcut.close()
-                self._shortcut = None  # it has this pump
+            for shortcut in self._shortcuts:
+                shortcut.close()
+            self._shortcuts.clear()  # they have this pump
 
     async def aclose(self) -> None:
         """Stop where it is; the generator ends as if its reader had been cancelled."""
@@ -64,8 +65,8 @@ class Pump:
     async def _run_until_full(self) -> bool:
         """Whether all has been written."""
         self._turn = asyncio.get_running_loop().create_future()
-        if self._shortcut is not None:
-            self._shortcut.resume()
+        for shortcut in self._shortcuts:
+            shortcut.resume()
         self._on_output()
         try:
             return await self._turn
@@ -127,19 +128,22 @@ class Pump:
     def _learn(self, frame: bytes) -> None:
         """Let text go its short way once it is known what that looks like."""
         last = self._generation.last
-        if len(self._examples) >= _MOST_EXAMPLES or last is None or not last.text:
+        if last is None or not last.text:
             return
-        if not self._generation.passes_text():
+        examples = self._examples[last.index]
+        if len(examples) >= _MOST_EXAMPLES or not self._generation.passes_text(last.index):
             return
         example = Example(frame, last.text, tuple(last.token_ids))
-        for other in self._examples:
+        for other in examples:
             common = example.common(other)
             if common is not None:
-                self._shortcut = self._generation.open_shortcut(
-                    common, self._wire, self._on_full, self._on_error
+                shortcut = self._generation.open_shortcut(
+                    last.index, common, self._wire, self._on_full, self._on_error
                 )
+                if shortcut is not None:
+                    self._shortcuts.append(shortcut)
                 break
-        self._examples.append(example)
+        examples.append(example)
 
     def _wait_elsewhere(self, future: Any) -> None:
         """For a lock, say: go on when it is done, as a task would."""

@@ -76,10 +76,9 @@ def _has_more_than_text(output: EngineCoreOutput) -> bool:
 
 
 def is_open_to(state: RequestState) -> bool:
-    """Whether nothing but its text comes of a token of this request."""
+    """Whether nothing but its text comes of a token of this request, or of a choice of one."""
     return (
         state.output_kind is RequestOutputKind.DELTA
-        and state.parent_req is None
         and state.stream_interval == 1
         and not state.streaming_input
         and isinstance(state.detokenizer, BaseIncrementalDetokenizer)
@@ -89,7 +88,7 @@ def is_open_to(state: RequestState) -> bool:
 
 
 class Shortcut:
-    """Takes the tokens of one request out of vLLM's hands, until its last."""
+    """Takes the tokens of one choice out of vLLM's hands, until its last."""
 
     def __init__(
         self,

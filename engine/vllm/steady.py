@@ -40,7 +40,8 @@ class SteadyChat(Honest, OpenAIServingChat):
             return isinstance(parser, _Steady) and parser.passes_text(request)
 
         for generation in created.get([]):
-            generation.passes_text = passes_text
+            if generation.gates is not None:  # it is streamed: a parser for each choice, in order
+                generation.gates.append(passes_text)
         return parser
 
     def parser_for(self, request: ChatCompletionRequest) -> Parser | None:

@@ -44,7 +44,7 @@ MARKUP_THERE = "tools-cut"
 CHATS: dict[str, dict[str, Any]] = {
     "plain": {},
     "short": {"max_completion_tokens": 5},
-    "n": {"n": 3, "max_tokens": 6, "temperature": 1, "seed": 1},
+    "n": {"n": 3, "max_tokens": 40, "temperature": 1, "seed": 1},
     "stop": {"stop": ["unigate"]},
     "stop-text": {"stop": "unigate"},
     "stop-included": {"stop": ["unigate"], "include_stop_str_in_output": True},

@@ -81,9 +81,59 @@ def test_what_has_more_in_it_than_text_is_made_by_vllm(demo: Path) -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("room", [6, 1_000_000], ids=["slow reader", "quick reader"])
+def test_each_of_several_choices_goes_its_short_way(demo: Path, room: int) -> None:
+    engine = Engine(demo, n=3)
+    texts = [TEXT * 2, TEXT * 3, "Short.\n" + TEXT]
+    ids = [engine.ids(text) for text in texts]
+
+    async def scenario() -> None:
+        wire, pump = Wire(room), await engine.open()
+        running = await begin(pump, wire)
+        for step in range(max(map(len, ids))):
+            for choice, tokens in enumerate(ids):
+                if step < len(tokens):
+                    last = step == len(tokens) - 1
+                    reason = FinishReason.LENGTH if last else None
+                    engine.step(tokens[step], reason=reason, choice=choice)
+            await turn()
+        wire.room = 1_000_000
+        wire.is_read.set()
+        await running
+        assert [wire.text(choice) for choice in range(3)] == texts
+        frames = wire.frames()
+        assert sorted(frame.get("choice", 0) for frame in frames if "reason" in frame) == [0, 1, 2]
+        assert engine.tokens == sum(map(len, ids))
+        # Of each, the two that tell what all are like, the last, and the empty ones between.
+        assert engine.times_read <= 3 * 5
+
+    run(scenario)
+
+
+def test_a_choice_that_a_parser_reads_holds_up_no_other(demo: Path) -> None:
+    engine = Engine(demo, n=2)
+    engine.generation.gates = [lambda: False, lambda: True]
+    ids = engine.ids(TEXT)
+
+    async def scenario() -> None:
+        wire, pump = Wire(), await engine.open()
+        running = await begin(pump, wire)
+        for token in ids:
+            engine.step(token, choice=0)
+            engine.step(token, choice=1)
+            await turn()
+        engine.step(reason=FinishReason.STOP, choice=0)
+        engine.step(reason=FinishReason.STOP, choice=1)
+        await running
+        assert wire.text(0) == wire.text(1) == TEXT
+        assert len(ids) + 1 < engine.times_read <= len(ids) + 1 + 5
+
+    run(scenario)
+
+
 def test_a_parser_in_the_way_sees_every_output(engine: Engine) -> None:
     async def scenario() -> None:
-        engine.generation.passes_text = lambda: engine.times_read > 20
+        engine.generation.gates = [lambda: engine.times_read > 20]
         wire, pump = Wire(), await engine.open()
         running = await begin(pump, wire)
         await engine.feed(engine.ids(TEXT * 4))
@@ -96,7 +146,7 @@ def test_a_parser_in_the_way_sees_every_output(engine: Engine) -> None:
 
 
 def test_frames_of_which_nobody_says_that_text_passes_are_all_vllms(engine: Engine) -> None:
-    del engine.generation.passes_text
+    engine.generation.gates = None
 
     async def scenario() -> None:
         wire, pump = Wire(), await engine.open()
@@ -165,7 +215,7 @@ def test_a_stream_that_cannot_be_written_fails_alone(demo: Path) -> None:
 def test_what_vllm_counts_is_the_same(demo: Path) -> None:
     async def scenario() -> None:
         usual, short = Engine(demo), Engine(demo)
-        usual.generation.passes_text = lambda: False
+        usual.generation.gates = None
         counted = []
         for engine in (usual, short):
             running = await begin(await engine.open(), Wire())

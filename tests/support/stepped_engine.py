@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
 from vllm.v1.engine.output_processor import OutputProcessor, RequestOutputCollector
+from vllm.v1.engine.parallel_sampling import ParentRequest
 from vllm.v1.metrics.stats import IterationStats
 
 from engine.vllm.generation import Generation, Output
@@ -41,8 +43,8 @@ class Wire:
         assert lines.pop() == b""
         return [orjson.loads(line) for line in lines]
 
-    def text(self) -> str:
-        return "".join(frame["text"] for frame in self.frames())
+    def text(self, choice: int = 0) -> str:
+        return "".join(frame["text"] for frame in self.frames() if frame.get("choice", 0) == choice)
 
 
 class Engine:
@@ -66,7 +68,14 @@ class Engine:
         self.times_read = 0
 
         async def admit() -> RequestOutputCollector:
-            self.processor.add_request(self.request, None, queue=self.queue)
+            if sampling.n == 1:
+                self.processor.add_request(self.request, None, queue=self.queue)
+                return self.queue
+            parent = ParentRequest(self.request)  # as AsyncLLM.add_request
+            for index in range(sampling.n):
+                child = copy(self.request)
+                child.request_id, child.sampling_params = parent.get_child_info(index)
+                self.processor.add_request(child, None, parent, index, queue=self.queue)
             return self.queue
 
         async def abort(request_id: str | None) -> None:
@@ -77,7 +86,7 @@ class Engine:
         plain.stand_before(self.processor)
         states = self.processor.request_states
         self.generation = Generation(admit, abort, states.get, plain, lambda: None)
-        self.generation.passes_text = lambda: True
+        self.generation.gates = []
         self.tokens = 0
         self.now_s = 0.0
         self.stats: list[IterationStats] = []
@@ -85,22 +94,31 @@ class Engine:
     async def _frames(self) -> AsyncGenerator[str]:
         async for output in self.generation:
             self.times_read += 1
-            (completion,) = completions(output)
-            self.tokens += len(completion.token_ids)
-            frame: dict[str, Any] = {"text": completion.text}
-            if completion.logprobs is not None:
-                frame["logprobs"] = len(completion.logprobs)
-            if output.finished:
-                frame |= {"reason": completion.finish_reason, "tokens": self.tokens}
-            yield orjson.dumps(frame).decode() + "\n\n"
+            for completion in completions(output):
+                self.tokens += len(completion.token_ids)
+                frame: dict[str, Any] = {"text": completion.text}
+                if completion.index:
+                    frame["choice"] = completion.index
+                if completion.logprobs is not None:
+                    frame["logprobs"] = len(completion.logprobs)
+                if completion.finish_reason is not None:
+                    frame |= {"reason": completion.finish_reason, "tokens": self.tokens}
+                yield orjson.dumps(frame).decode() + "\n\n"
 
     async def open(self) -> Pump:
         await self.generation.admit()
         return Pump(self._frames(), self.generation)
 
-    def step(self, *tokens: int, reason: FinishReason | None = None, version: str = "1") -> None:
+    def step(
+        self,
+        *tokens: int,
+        reason: FinishReason | None = None,
+        version: str = "1",
+        choice: int | None = None,
+    ) -> None:
         self.now_s += 0.1
-        output = EngineCoreOutput(self.name, list(tokens), finish_reason=reason)
+        name = self.name if choice is None else f"{choice}_{self.name}"
+        output = EngineCoreOutput(name, list(tokens), finish_reason=reason)
         self.stats.append(IterationStats())  # type: ignore[no-untyped-call]  # vLLM's
         self.processor.process_outputs([output], self.now_s, self.stats[-1], version)
 
