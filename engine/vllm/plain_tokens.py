@@ -4,7 +4,6 @@ Its loop makes twenty calls for a token, of which such a token needs a few (`Sho
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from vllm.v1.engine import EngineCoreOutput
@@ -24,7 +23,7 @@ class PlainTokens:
 
     def __init__(self) -> None:
         self._open: dict[str, Shortcut] = {}
-        self._due: list[Callable[[], None]] = []
+        self._due: list[Shortcut] = []
 
     def open(self, shortcut: "Shortcut") -> None:
         """From now on it gets its tokens here."""
@@ -34,11 +33,11 @@ class PlainTokens:
         """From now on all is vLLM's again."""
         self._open.pop(shortcut.request_id, None)
 
-    def write_at_end(self, write: Callable[[], None]) -> None:
-        """Call `write` at the end of this turn of the event loop."""
+    def write_at_end(self, shortcut: "Shortcut") -> None:
+        """Let it write its text at the end of this turn of the event loop."""
         if not self._due:
             asyncio.get_running_loop().call_soon(self._end)
-        self._due.append(write)
+        self._due.append(shortcut)
 
     def stand_before(self, processor: OutputProcessor) -> None:
         """From now on, vLLM processes what is left over."""
@@ -62,5 +61,8 @@ class PlainTokens:
 
     def _end(self) -> None:
         due, self._due = self._due, []
-        for write in due:
-            write()
+        # What is sent wakes its reader, who may be given this core at once, and its caches. So all
+        # frames are made before the first is sent.
+        frames = [(shortcut, frame) for shortcut in due if (frame := shortcut.pack())]
+        for shortcut, frame in frames:
+            shortcut.send(frame)

@@ -111,7 +111,7 @@ class Shortcut:
         self._token_ids = state.detokenizer.token_ids
         self._decode = state.detokenizer.decode_next
         self._known_tokens = state.detokenizer.num_output_tokens()
-        self._frame = frame
+        self._head, self._tail = frame.head, frame.tail
         self._wire = wire
         self._plain = plain
         self._on_full = on_full
@@ -159,7 +159,7 @@ class Shortcut:
             self._text += self._decode(token_id)
         if not self._is_due:
             self._is_due = True
-            self._plain.write_at_end(self._write)
+            self._plain.write_at_end(self)
         return True
 
     def _make_request_output(
@@ -175,7 +175,7 @@ class Shortcut:
             self._was_vllms = True
             if not self._is_due:
                 self._is_due = True
-                self._plain.write_at_end(self._write)
+                self._plain.write_at_end(self)
             return None
         self._plain.close(self)
         missed = self._detokenizer.output_token_ids[self._known_tokens :]
@@ -184,24 +184,35 @@ class Shortcut:
 
     def resume(self) -> None:
         """There is room again."""
-        self._write()
+        frame = self.pack()
+        if frame:
+            self.send(frame)
 
     def close(self) -> None:
         """Write nothing more: the wire is another's."""
         self._is_closed = True
         self._plain.close(self)
 
-    def _write(self) -> None:
+    def pack(self) -> bytes:
+        """The text that there is, as it goes over the wire; nothing where there is none."""
         if self._is_closed:
-            return
+            return b""
         self._is_due = False
         text, self._text = self._text, ""
         try:
             if self._was_vllms:
                 self._was_vllms = False
                 text = self._detokenizer.get_next_output_text(finished=False, delta=True) + text
-            has_room = not text or self._wire.write(self._frame.of(text))
+            return self._wire.pack(self._head, orjson.dumps(text), self._tail) if text else b""
         except Exception as error:  # noqa: BLE001  # others of this turn are not to suffer
+            self._on_error(error)
+            return b""
+
+    def send(self, packed: bytes) -> None:
+        """Write what was packed."""
+        try:
+            has_room = self._wire.send(packed)
+        except Exception as error:  # noqa: BLE001  # as above
             self._on_error(error)
             return
         if not has_room:
