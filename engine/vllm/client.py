@@ -1,5 +1,6 @@
 """`AsyncLLM` as unigate needs it: generations with an owner, a pulse, failure."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
@@ -30,6 +31,7 @@ from engine.vllm.metering import meter
 from engine.vllm.plain_tokens import PlainTokens
 from engine.vllm.sampling_room import check_room
 from engine.vllm.statistics import StepStatLogger
+from engine.vllm.step_outputs import StepOutputs
 from engine.vllm.unread import Unread
 
 # Kinds of prompts whose keys and values may be used again.
@@ -45,6 +47,7 @@ where somebody wants to know."""
 class EngineClient(AsyncLLM):
     """The client side of the engine; lives on the event loop once it is built."""
 
+    _steps: StepOutputs | None = None
     failure: EngineError | None = None
     """Set once the engine is given up: nothing is admitted any more."""
 
@@ -57,9 +60,10 @@ class EngineClient(AsyncLLM):
 
         super().__init__(*arguments, **options)
         meter(self.output_processor)
-        self._plain.stand_before(self.output_processor)
-        if isinstance(self.engine_core, AsyncMPClient):
-            talk_directly(self.engine_core)
+        core = self.engine_core
+        assert isinstance(core, AsyncMPClient)  # vLLM makes no other for a server
+        self._steps = StepOutputs(self, core, self._plain)
+        talk_directly(core, self._steps)
 
     def generate(  # type: ignore[override]  # a Generation where vLLM has an async generator
         self, prompt: Any, sampling_params: SamplingParams, request_id: str, **options: Any
@@ -96,12 +100,17 @@ class EngineClient(AsyncLLM):
             request.request_id = f"{request_id}-{os.urandom(4).hex()}"
             request.arrival_time -= _waited_s()
             request.cache_salt = cache_salt() or None
-            self._run_output_handler()  # type: ignore[no-untyped-call]  # vLLM's, untyped
+            self._run_output_handler()
             queue = RequestOutputCollector(request.params.output_kind, request.request_id)
             await self._add_request(request, text, None, 0, queue)
             return queue
 
         return self._prepare(add, request_id, len(request.prompt_token_ids or ()))
+
+    def _run_output_handler(self) -> None:
+        """In place of vLLM's, for each request; vLLM may call it before there is all it needs."""
+        if self.output_handler is None and self._steps is not None:
+            self.output_handler = asyncio.ensure_future(self._steps.handle())
 
     async def _add_request(
         self, request: EngineCoreRequest, prompt: str | None, *rest: Any

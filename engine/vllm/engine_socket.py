@@ -7,7 +7,7 @@ for a token of a single stream. What is not taken at once goes pyzmq's way.
 
 import asyncio
 from collections.abc import Awaitable, Generator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import zmq
 from vllm.v1.engine.core_client import AsyncMPClient
@@ -18,13 +18,26 @@ _LAST = int(zmq.DONTWAIT)
 _MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 # As pyzmq's `copy_threshold`: what is larger is not copied.
 _LARGE_BYTES = 64 << 10
+# Messages in a turn of the event loop. When it is behind there are several, whose texts leave
+# together; others want a turn, too.
+_MOST_AT_ONCE = 4
 
 
-def talk_directly(core: AsyncMPClient) -> None:
+class Taker(Protocol):
+    """Who is offered each message before the task that waits for it."""
+
+    def take(self, message: Sequence[zmq.Frame]) -> bool:
+        """Whether that was all there was to do with it."""
+
+    def end_turn(self) -> None:
+        """No more messages are there for now."""
+
+
+def talk_directly(core: AsyncMPClient, taker: Taker) -> None:
     """From now on, that client's messages go and come so. Not while one is waited for."""
     core._send_input_message = _sending(core)  # type: ignore[method-assign]  # vLLM calls it so
     socket: Any = core.resources.output_socket
-    receiver = _Receiver(socket)
+    receiver = _Receiver(socket, taker)
     # Not by setting an attribute, which would be taken for an option of the socket.
     vars(socket).update(recv_multipart=receiver.receive, close=receiver.close)
 
@@ -62,26 +75,27 @@ def _sending(core: AsyncMPClient) -> Any:
 
 
 class _Receiver:
-    """Receives for one task."""
+    """Receives for one task, what nobody has taken before."""
 
-    def __init__(self, socket: Any) -> None:
+    def __init__(self, socket: Any, taker: Taker) -> None:
         self._socket = socket
         self._shadow = socket._shadow_sock
+        self._taker = taker
         self._close = socket.close
         self._fd: int = socket.getsockopt(zmq.FD)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._came: asyncio.Future[None] | None = None
+        self._came: asyncio.Future[list[zmq.Frame]] | None = None
 
     async def receive(self, *, copy: bool) -> list[zmq.Frame]:
         """The parts of the next message, as vLLM asks for them."""
         assert not copy
-        while (frames := self._take()) is None:
-            if self._loop is None:
-                self._loop = asyncio.get_running_loop()
-                self._loop.add_reader(self._fd, self._on_news)
-            self._came = self._loop.create_future()
-            await self._came
-        return frames
+        if (message := self._take()) is not None:
+            return message
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._fd, self._on_news)
+        self._came = self._loop.create_future()
+        return await self._came
 
     def close(self, linger: int | None = None) -> None:
         """As pyzmq's."""
@@ -90,12 +104,23 @@ class _Receiver:
         self._close(linger)
 
     def _on_news(self) -> None:
-        if self._came is not None and not self._came.done():
-            self._came.set_result(None)
-        else:
+        if self._came is None or self._came.done():
             # Nobody waits, perhaps for ever; asking for it ends that the descriptor is readable.
             # A message stays, for `_take`.
             BackendSocket.get(self._shadow, _EVENTS)
+            return
+        try:
+            for _ in range(_MOST_AT_ONCE):
+                message = self._take()
+                if message is None:
+                    return
+                if not self._taker.take(message):
+                    self._came.set_result(message)
+                    return  # whoever waits asks for those behind it
+        finally:
+            self._taker.end_turn()
+        # The descriptor tells of a message once.
+        asyncio.get_running_loop().call_soon(self._on_news)
 
     def _take(self) -> list[zmq.Frame] | None:
         try:

@@ -4,10 +4,9 @@ Its loop makes twenty calls for a token, of which such a token needs a few (`Sho
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vllm.v1.engine import EngineCoreOutput
-from vllm.v1.engine.output_processor import OutputProcessor
 from vllm.v1.metrics.stats import IterationStats
 
 if TYPE_CHECKING:
@@ -21,6 +20,9 @@ class PlainTokens:
     together.
     """
 
+    is_held = False
+    """Whether somebody calls `write` before this turn ends."""
+
     def __init__(self) -> None:
         self._open: dict[str, Shortcut] = {}
         self._due: list[Shortcut] = []
@@ -33,33 +35,32 @@ class PlainTokens:
         """From now on all is vLLM's again."""
         self._open.pop(shortcut.request_id, None)
 
+    def take(
+        self,
+        outputs: list[EngineCoreOutput],
+        timestamp: float | None,
+        stats: IterationStats | None,
+        weight_version: str | None,
+    ) -> list[EngineCoreOutput]:
+        """Process those that are nothing but text; returns the rest, which is vLLM's.
+
+        As `OutputProcessor.process_outputs` gets them.
+        """
+        rest = []
+        for output in outputs:
+            shortcut = self._open.get(output.request_id)
+            if shortcut is None or not shortcut.take(output, timestamp, stats, weight_version):
+                rest.append(output)
+        return rest
+
     def write_at_end(self, shortcut: "Shortcut") -> None:
         """Let it write its text at the end of this turn of the event loop."""
-        if not self._due:
-            asyncio.get_running_loop().call_soon(self._end)
+        if not self._due and not self.is_held:
+            asyncio.get_running_loop().call_soon(self.write)
         self._due.append(shortcut)
 
-    def stand_before(self, processor: OutputProcessor) -> None:
-        """From now on, vLLM processes what is left over."""
-        process = processor.process_outputs
-
-        def process_rest(
-            outputs: list[EngineCoreOutput],
-            timestamp: float | None = None,
-            stats: IterationStats | None = None,
-            weight_version: str | None = None,
-        ) -> Any:
-            rest = []
-            for output in outputs:
-                shortcut = self._open.get(output.request_id)
-                if shortcut is None or not shortcut.take(output, timestamp, stats, weight_version):
-                    rest.append(output)
-            return process(rest, timestamp, stats, weight_version)
-
-        # As AsyncLLM alone calls it.
-        processor.process_outputs = process_rest  # type: ignore[method-assign,assignment]
-
-    def _end(self) -> None:
+    def write(self) -> None:
+        """Let all write that are due."""
         due, self._due = self._due, []
         # What is sent wakes its reader, who may be given this core at once, and its caches. So all
         # frames are made before the first is sent.

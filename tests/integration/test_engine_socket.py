@@ -16,6 +16,23 @@ ENGINE = b"\x00\x00"
 LARGE = 1 << 20
 
 
+class Taker:
+    """Takes messages until it is told not to."""
+
+    def __init__(self) -> None:
+        self.takes = False
+        self.taken: list[list[bytes]] = []
+        self.turns = 0
+
+    def take(self, message: Any) -> bool:
+        if self.takes:
+            self.taken.append([bytes(frame.buffer) for frame in message])
+        return self.takes
+
+    def end_turn(self) -> None:
+        self.turns += 1
+
+
 class Core:
     """As much of vLLM's client as sends, on a socket that holds so many messages."""
 
@@ -27,6 +44,7 @@ class Core:
         self.input_socket.bind(self.address)
         self.times_queued = 0
         self.is_alive = True
+        self.taker = Taker()
         self.resources = SimpleNamespace()
         self.output_address = f"{self.address}-out"
         self.resources.output_socket = zmq.asyncio.Context.instance().socket(zmq.PULL)
@@ -61,7 +79,7 @@ def run(scenario: Any, place: Path, room: int = 2) -> None:
     async def with_core() -> None:
         core = Core(place, room)
         engine = await engine_of(core)
-        talk_directly(core)  # type: ignore[arg-type]  # stands in for vLLM's
+        talk_directly(core, core.taker)  # type: ignore[arg-type]  # stands in for vLLM's
         try:
             await asyncio.wait_for(scenario(core, engine), 20)
         finally:
@@ -135,6 +153,33 @@ def test_outputs_are_received_whole_and_in_order(tmp_path: Path) -> None:
             await outputs.send_multipart(parts(number % 9))
         for number in range(200):
             assert await received(core) == [bytes(part) for part in parts(number % 9)]
+        outputs.close(0)
+
+    run(scenario, tmp_path / "socket", room=0)
+
+
+def test_what_is_taken_at_once_reaches_nobody_else_and_what_is_not_keeps_its_place(
+    tmp_path: Path,
+) -> None:
+    async def scenario(core: Core, engine: Any) -> None:
+        outputs = await outputs_of(core)
+        core.taker.takes = True
+        receiving = asyncio.ensure_future(received(core))
+        await asyncio.sleep(0.02)
+        for number in range(50):
+            await outputs.send_multipart(parts(number))
+        while len(core.taker.taken) < 50:  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0.01)
+        assert core.taker.taken == [[bytes(part) for part in parts(it)] for it in range(50)]
+        assert 50 / 4 <= core.taker.turns <= 51  # several of them in one, but others get theirs
+        assert not receiving.done()
+        core.taker.takes = False
+        for number in range(50, 60):
+            await outputs.send_multipart(parts(number))
+        assert await receiving == [bytes(part) for part in parts(50)]
+        for number in range(51, 60):
+            assert await received(core) == [bytes(part) for part in parts(number)]
+        assert len(core.taker.taken) == 50
         outputs.close(0)
 
     run(scenario, tmp_path / "socket", room=0)

@@ -153,6 +153,24 @@ def test_an_output_that_is_nothing_but_text_has_nothing_else() -> None:
     assert inspect.getsource(AsyncLLM).count(".process_outputs(") == 1
 
 
+def test_vllms_output_handler_does_what_ours_does() -> None:
+    source = inspect.getsource(AsyncLLM._run_output_handler)
+    called = set(re.findall(r"([\w.\]\[]+)\(", source[source.index("while True") :]))
+    assert called == {
+        "engine_core.get_output_async", "len", "IterationStats", "range",
+        "output_processor.process_outputs", "mm_processor_cache.invalidate", "asyncio.sleep",
+        "engine_core.abort_requests_async", "output_processor.update_scheduler_stats",
+        "logger_ref[0].record", "renderer.stat_mm_cache", "logger.exception",
+        "output_processor.propagate_error", "asyncio.create_task", "output_handler",
+        "TODO",
+    }  # fmt: skip
+    waits = set(re.findall(r"await ([\w.]+)", inspect.getsource(AsyncMPClient.get_output_async)))
+    assert waits == {"self.outputs_queue.get"}
+    received = inspect.getsource(AsyncMPClient._ensure_output_queue_task)
+    assert "resources.validate_alive(frames)" in received
+    assert 'getattr(self.__class__, "process_engine_outputs", None)' in received
+
+
 @pytest.mark.parametrize(
     "hook",
     [

@@ -57,18 +57,24 @@ class Engine:
     """A request that is generated for, step by step, by whoever calls."""
 
     def __init__(
-        self, demo: Path, *, name: str = "id", plain: PlainTokens | None = None, **params: Any
+        self,
+        demo: Path,
+        *,
+        name: str = "id",
+        plain: PlainTokens | None = None,
+        processor: OutputProcessor | None = None,
+        **params: Any,
     ) -> None:
         self.name = name
         tokenizer: Any = AutoTokenizer.from_pretrained(demo)
         self.tokenizer = tokenizer
-        self.processor = OutputProcessor(tokenizer, log_stats=True)
+        self.processor = processor or OutputProcessor(tokenizer, log_stats=True)
         sampling = SamplingParams(output_kind=RequestOutputKind.DELTA, **params)
         self.queue = RequestOutputCollector(RequestOutputKind.DELTA, name)
         self.request = EngineCoreRequest(
             request_id=name, prompt_token_ids=[1, 2], mm_features=None, sampling_params=sampling,
             pooling_params=None, arrival_time=time.time(), lora_request=None, cache_salt=None,
-            data_parallel_rank=None, external_req_id="external",
+            data_parallel_rank=None, external_req_id=f"external-{name}",
         )  # fmt: skip
         self.aborted: list[str | None] = []
         self.times_read = 0
@@ -88,8 +94,7 @@ class Engine:
             self.aborted.append(request_id)
             self.processor.abort_requests([name], internal=True)
 
-        plain = plain or PlainTokens()
-        plain.stand_before(self.processor)
+        self.plain = plain = plain or PlainTokens()
         states = self.processor.request_states
         self.generation = Generation(admit, abort, states.get, plain, lambda: None)
         self.generation.gates = []
@@ -126,7 +131,8 @@ class Engine:
         name = self.name if choice is None else f"{choice}_{self.name}"
         output = EngineCoreOutput(name, list(tokens), finish_reason=reason)
         self.stats.append(IterationStats())  # type: ignore[no-untyped-call]  # vLLM's
-        self.processor.process_outputs([output], self.now_s, self.stats[-1], version)
+        rest = self.plain.take([output], self.now_s, self.stats[-1], version)
+        self.processor.process_outputs(rest, self.now_s, self.stats[-1], version)
 
     async def feed(self, tokens: list[int]) -> None:
         """Each token in a step, and each step in a turn, of its own."""
