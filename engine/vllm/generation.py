@@ -54,6 +54,9 @@ class Generation:
     """For each choice, whether from here on all its text is the answer's, as it is. Empty where
     nothing is between text and frames, None where nobody has said so who makes the frames."""
 
+    frame: PlainFrame | None = None
+    """What is around the text of its only choice, where that is known from the start."""
+
     last: CompletionOutput | None = None
     """The output that was read last, if it was one, and of a model that generates."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.answer import Wire
 from engine.vllm.generation import NEXT_OUTPUT, Generation
-from engine.vllm.shortcut import Example, Shortcut
+from engine.vllm.shortcut import Example, PlainFrame, Shortcut
 
 # Frames that differ in more than their text will go on to do so.
 _MOST_EXAMPLES = 4
@@ -114,8 +114,8 @@ class Pump:
             self._wait_elsewhere(waits_for)
         if not has_room:
             self._on_full()
-        elif len(frames) == 1 and waits_for is NEXT_OUTPUT:
-            self._learn(frames[0])
+        elif waits_for is NEXT_OUTPUT:
+            self._find_shortcut(frames)
 
     def _on_full(self) -> None:
         if not self._turn.done():
@@ -125,8 +125,15 @@ class Pump:
         if not self._turn.done():
             self._turn.set_exception(error)
 
+    def _find_shortcut(self, frames: list[bytes]) -> None:
+        """Let text go its short way where it is known what that looks like."""
+        last, known = self._generation.last, self._generation.frame
+        if known is None and len(frames) == 1:
+            self._learn(frames[0])
+        elif known is not None and last is not None and not self._shortcuts:
+            self._open_shortcut(last.index, known)
+
     def _learn(self, frame: bytes) -> None:
-        """Let text go its short way once it is known what that looks like."""
         last = self._generation.last
         if last is None or not last.text:
             return
@@ -137,13 +144,16 @@ class Pump:
         for other in examples:
             common = example.common(other)
             if common is not None:
-                shortcut = self._generation.open_shortcut(
-                    last.index, common, self._wire, self._on_full, self._on_error
-                )
-                if shortcut is not None:
-                    self._shortcuts.append(shortcut)
+                self._open_shortcut(last.index, common)
                 break
         examples.append(example)
+
+    def _open_shortcut(self, choice: int, frame: PlainFrame) -> None:
+        shortcut = self._generation.open_shortcut(
+            choice, frame, self._wire, self._on_full, self._on_error
+        )
+        if shortcut is not None:
+            self._shortcuts.append(shortcut)
 
     def _wait_elsewhere(self, future: Any) -> None:
         """For a lock, say: go on when it is done, as a task would."""

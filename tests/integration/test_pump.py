@@ -18,6 +18,7 @@ from engine.errors import GenerationFailedError
 from engine.vllm.plain_tokens import PlainTokens
 from engine.vllm.pump import Pump
 from engine.vllm.refusals import EndedEarlyError
+from engine.vllm.shortcut import PlainFrame
 from engine.vllm.steady import steady
 from tests.support.answers import tokenizer
 from tests.support.stepped_engine import TEXT, Engine, Wire, begin, completions, run, turn
@@ -77,6 +78,24 @@ def test_what_has_more_in_it_than_text_is_made_by_vllm(demo: Path) -> None:
         await running
         assert wire.text() == TEXT
         assert [frame["n"] for frame in wire.frames()] == list(range(1, len(ids) + 2))
+
+    run(scenario)
+
+
+def test_a_frame_that_is_known_is_not_learned(engine: Engine) -> None:
+    engine.generation.frame = PlainFrame(b'{"text":', b"}\n\n")
+    engine.generation.gates = None  # nobody is asked
+
+    async def scenario() -> None:
+        wire, pump = Wire(), await engine.open()
+        running = await begin(pump, wire)
+        ids = engine.ids(TEXT)
+        await engine.feed(ids)
+        engine.step(reason=FinishReason.STOP)
+        await running
+        assert wire.text() == TEXT
+        assert engine.tokens == len(ids)
+        assert engine.times_read == 2
 
     run(scenario)
 

@@ -12,6 +12,7 @@ import orjson
 from vllm.outputs import CompletionOutput, RequestOutput
 
 from engine.vllm.routine.blanks import Blanks
+from engine.vllm.shortcut import PlainFrame
 
 # Neither a text nor a number that vLLM writes by itself.
 _ID = "chatcmpl-9f2c1e64b0d84a7d"
@@ -23,6 +24,7 @@ _COUNTS = {
     "total": f'"total_tokens":{_PROMPT_TOKENS + _TOKENS}',
     "completion": f'"completion_tokens":{_TOKENS}',
 }
+_HOLE = b"\0"  # JSON escapes it
 DONE = "data: [DONE]\n\n"
 
 Outputs = AsyncIterator[Any]
@@ -99,6 +101,12 @@ class Frames:
         if not is_steady or None in found or len(rest) > 2:  # noqa: PLR2004  # usage and the end
             return None
         return cls(*found, *[None] * (2 - len(rest)))  # type: ignore[arg-type]  # none is None
+
+    def plain(self, name: str, created_s: int) -> PlainFrame:
+        """What is around the text in the frames of one answer, but for the last."""
+        frame = self.text.filled(_begun(name, created_s) | {b"text": _HOLE})
+        head, _, tail = frame.partition(_HOLE)
+        return PlainFrame(head, tail)
 
     async def written(self, outputs: Outputs, name: str, created_s: int) -> AsyncGenerator[str]:
         """The frames of these outputs, as they come."""

@@ -16,7 +16,7 @@ from vllm.v1.engine import EngineCoreRequest
 
 from engine.answer import Whole
 from engine.vllm.client import EngineClient
-from engine.vllm.generation import Generation, let_text_pass
+from engine.vllm.generation import Generation
 from engine.vllm.routine.answers import Document, Frames, Outputs, each, has_counts_only
 from engine.vllm.routine.prompt import Messages, Prompt, Prompts
 from engine.vllm.steady import SteadyChat, is_transparent
@@ -94,7 +94,7 @@ class Routine:
             return await self._whole(generation, name, created_s)
         if self._frames is None:
             return self._vllms_frames(generation, name)
-        let_text_pass()
+        generation.frame = self._frames.plain(name, created_s)
         return self._frames.written(generation, name, created_s)
 
     def _core_of(self, prompt: Prompt) -> EngineCoreRequest:
