@@ -104,7 +104,7 @@ class Answering(Response):
             answer = await self._ask(body)
         match answer:
             case Whole() as whole:
-                await _send_whole(whole, send)
+                await _send_whole(whole, scope, send)
             case Stream() as stream:
                 await _send_stream(stream, within, scope, send)
 
@@ -152,11 +152,12 @@ class _Deadline:
             raise
 
 
-async def _send_whole(whole: Whole, send: Send) -> None:
+async def _send_whole(whole: Whole, scope: Scope, send: Send) -> None:
     length = str(len(whole.body)).encode()
     headers = [(b"content-type", whole.media_type.encode()), (b"content-length", length)]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": whole.body})
+    with wire_of(scope).in_one_piece():
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": whole.body})
 
 
 async def _send_stream(stream: Stream, within: _Deadline, scope: Scope, send: Send) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from app.outlet import Outlet
 from app.wire import Wire, lend_wire
 
 if TYPE_CHECKING:
@@ -94,8 +95,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Welcome a client, if there is room for one more."""
-        super().connection_made(transport)
-        self._wire = Wire(transport, self.flow)
+        outlet = Outlet(transport)
+        super().connection_made(outlet)  # type: ignore[arg-type]  # stands in for it
+        self._wire = Wire(transport, self.flow, outlet)
         encryption = transport.get_extra_info("ssl_object")
         if encryption is not None:
             from app.tls import client_name  # noqa: PLC0415  # takes a while where nobody needs it

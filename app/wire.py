@@ -10,6 +10,8 @@ from typing import Any
 from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from app.outlet import Outlet
+
 _EXTENSION = "unigate.wire"
 # https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -30,9 +32,11 @@ class Wire:
     _on_lost: Callable[[], None] | None = None
     _comment: Callable[[], None] | None = None
 
-    def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
+    def __init__(self, transport: asyncio.Transport, flow: FlowControl, outlet: Outlet) -> None:
+        """`outlet` is where uvicorn writes."""
         self._transport = transport
         self._flow = flow
+        self.in_one_piece = outlet.in_one_piece
 
     @property
     def is_open(self) -> bool:

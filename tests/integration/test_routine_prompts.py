@@ -1,17 +1,14 @@
 """The prompt of a routine is the one that vLLM's renderer makes."""
 
 import asyncio
-import os
 import threading
 import time
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMValidationError
 from vllm.renderers.base import BaseRenderer
 from vllm.renderers.params import ChatParams, TokenizeParams
@@ -19,6 +16,7 @@ from vllm.renderers.registry import renderer_from_config
 
 from engine.vllm.routine.prompt import Prompts
 from engine.vllm.routine.shape import shape_of
+from tests.support.engine_config import engine_config
 
 PARTS = (
     "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{% for p in m.content %}"
@@ -49,10 +47,7 @@ TOKENS = TokenizeParams(max_total_tokens=4096, add_special_tokens=False)
 
 @pytest.fixture(scope="module")
 def renderer(demo: Path) -> BaseRenderer[Any]:
-    arguments = AsyncEngineArgs(model=str(demo), dtype="float32", enforce_eager=True)
-    # vLLM prepares this process to be an engine; the servers of other tests would inherit it.
-    with patch.dict(os.environ):
-        found: BaseRenderer[Any] = renderer_from_config(arguments.create_engine_config())
+    found: BaseRenderer[Any] = renderer_from_config(engine_config(demo))
     return found
 
 

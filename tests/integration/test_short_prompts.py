@@ -2,17 +2,14 @@
 
 import asyncio
 import inspect
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMValidationError
 from vllm.renderers.base import BaseRenderer
 from vllm.renderers.params import ChatParams
@@ -21,6 +18,7 @@ from vllm.renderers.registry import renderer_from_config
 from engine.vllm.prefix_tokens import remember_prefixes
 from engine.vllm.short_prompts import ShortPrompts
 from engine.vllm.tokenizer_constants import borrow_less
+from tests.support.engine_config import engine_config
 
 SHORT = "Say it."
 LONG = "word " * 1000
@@ -28,10 +26,7 @@ LONG = "word " * 1000
 
 @pytest.fixture(scope="module")
 def renderer(demo: Path) -> BaseRenderer[Any]:
-    arguments = AsyncEngineArgs(model=str(demo), dtype="float32", enforce_eager=True)
-    # vLLM prepares this process to be an engine; the servers of other tests would inherit it.
-    with patch.dict(os.environ):
-        found: BaseRenderer[Any] = renderer_from_config(arguments.create_engine_config())
+    found: BaseRenderer[Any] = renderer_from_config(engine_config(demo))
     return found
 
 
@@ -135,9 +130,7 @@ def test_a_copy_of_the_tokenizer_is_borrowed_for_tokens_alone(
 ) -> None:
     expected = render(renderer, [user(SHORT)], params(tokenize=tokenize))
     end = renderer.get_eos_token_id()
-    arguments = AsyncEngineArgs(model=str(demo), dtype="float32", enforce_eager=True)
-    with patch.dict(os.environ):
-        lean: Any = renderer_from_config(arguments.create_engine_config())
+    lean: Any = renderer_from_config(engine_config(demo))
     remember_prefixes(lean)
     borrow_less(lean)
     assert lean.get_eos_token_id() == end

@@ -1,18 +1,15 @@
 """vLLM's metrics, filled by vLLM and added up later."""
 
 import inspect
-import os
 import random
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from prometheus_client import REGISTRY
-from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.v1.engine import FinishReason
 from vllm.v1.metrics.loggers import PrometheusStatLogger
 from vllm.v1.metrics.prometheus import unregister_vllm_metrics
@@ -25,6 +22,7 @@ from vllm.v1.metrics.stats import (
 )
 
 from engine.vllm.statistics import StepStatLogger, is_plain
+from tests.support.engine_config import engine_config
 from tests.support.server import Server
 
 _COUNT = re.compile(r"^vllm:inter_token_latency_seconds_count\{.*\} ([0-9.]+)$", re.MULTILINE)
@@ -43,10 +41,7 @@ def test_every_token_behind_the_first_has_its_latency(server: Server) -> None:
 
 @contextmanager
 def logger_of(kind: type[PrometheusStatLogger], demo: Path) -> Iterator[PrometheusStatLogger]:
-    arguments = AsyncEngineArgs(model=str(demo), dtype="float32", enforce_eager=True)
-    # vLLM prepares this process to be an engine; the servers of other tests would inherit it.
-    with patch.dict(os.environ):
-        logger = kind(arguments.create_engine_config(), [0, 1])
+    logger = kind(engine_config(demo), [0, 1])
     try:
         yield logger
     finally:

@@ -8,13 +8,14 @@ import pytest
 from starlette.types import Message
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from app.outlet import Outlet
 from app.relay import Relay, relay
 from app.wire import Wire
 
 
 def wire() -> Wire:
     transport = asyncio.Transport()
-    return Wire(transport, FlowControl(transport))
+    return Wire(transport, FlowControl(transport), Outlet(transport))
 
 
 def sent(write: Callable[[Relay], Awaitable[None]]) -> bytes:
