@@ -104,6 +104,8 @@ class _Receiver:
         self._close(linger)
 
     def _on_news(self) -> None:
+        if self._socket.closed:
+            return
         if self._came is None or self._came.done():
             # Nobody waits, perhaps for ever; asking for it ends that the descriptor is readable.
             # A message stays, for `_take`.

@@ -102,6 +102,8 @@ class StepOutputs:
         except Exception as error:
             log.exception("AsyncLLM output_handler failed.")
             self._processor.propagate_error(error)
+        finally:
+            self._is_idle = False
 
     def _begin(self, outputs: EngineCoreOutputs) -> _Begun:
         stats = IterationStats() if self._log_stats and outputs.outputs else None  # type: ignore[no-untyped-call]  # vLLM's

@@ -257,5 +257,7 @@ def test_the_end_of_the_engine_is_told_to_all_requests(
         assert all(isinstance(error, Exception) for error in done)
         assert it.core.resources.engine_dead is (message != b"nonsense")
         await it.handling
+        frames = [zmq.Frame(part) for part in it.encoder.encode(it.outputs(5))]
+        assert not it.taker.take(frames)  # nobody is left to tell what becomes of it
 
     run(lambda: Way(demo, address, 2), scenario)
