@@ -19,6 +19,7 @@ class Outlet:
     @contextmanager
     def in_one_piece(self) -> Iterator[None]:
         """Let what is written in here leave at its end."""
+        self._release()
         self._held = []
         try:
             yield

@@ -119,6 +119,9 @@ class _Receiver:
                 if not self._taker.take(message):
                     self._came.set_result(message)
                     return  # whoever waits asks for those behind it
+        except Exception as error:  # noqa: BLE001  # of the socket, which whoever waits has to know
+            self._came.set_exception(error)
+            return
         finally:
             self._taker.end_turn()
         # The descriptor tells of a message once.

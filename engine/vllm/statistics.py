@@ -40,6 +40,7 @@ class StepStatLogger(PrometheusStatLogger):
     ) -> None:
         """Export one step."""
         if iteration_stats is None:
+            self._loads.pop(engine_idx, None)
             super().record(scheduler_stats, iteration_stats, mm_cache_stats, engine_idx)
             return
         latencies_s = iteration_stats.inter_token_latencies_iter

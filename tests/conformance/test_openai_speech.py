@@ -100,7 +100,8 @@ def test_text_and_subtitles(client: OpenAI) -> None:
 def test_a_stream_has_the_events_of_openai(client: OpenAI, fields: dict[str, str]) -> None:
     *deltas, done = transcribe(client, stream=True, **fields)
     assert {event.type for event in deltas} == {"transcript.text.delta"}
-    assert len(deltas) == len(TEXT.split())
+    # Words that are heard while the event loop is behind come together.
+    assert 0 < len(deltas) <= len(TEXT.split())
     assert "".join(event.delta for event in deltas) == TEXT
     assert (done.type, done.text) == ("transcript.text.done", TEXT)
     assert done.usage.type == "tokens"

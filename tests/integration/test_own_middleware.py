@@ -1,6 +1,7 @@
 """Middleware of the operator's own, in front of the routes of a real server."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ def test_whole_and_streamed_answers_can_be_changed(caller: Caller) -> None:
     chunks = list(events(caller.post(CHAT, STREAM, x_wish="mark")))
     assert len(chunks) > 10
     assert all("Object" in chunk for chunk in chunks[:-1])
+
+
+def test_an_answer_does_not_wait_for_those_who_have_seen_it(caller: Caller, slow: float) -> None:
+    began_s = time.monotonic()
+    assert caller.post(CHAT, SAY, x_wish="linger").status_code == 200
+    assert time.monotonic() - began_s < 4 * slow
 
 
 def test_a_body_can_be_read_and_replaced(caller: Caller) -> None:

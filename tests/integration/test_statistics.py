@@ -48,13 +48,15 @@ def logger_of(kind: type[PrometheusStatLogger], demo: Path) -> Iterator[Promethe
         unregister_vllm_metrics()  # type: ignore[no-untyped-call]  # vLLM's
 
 
-def some_step(rng: random.Random) -> tuple[SchedulerStats, IterationStats]:
+def some_step(rng: random.Random) -> tuple[SchedulerStats, IterationStats | None]:
     """As often as not one that has made tokens and nothing else."""
     scheduler = SchedulerStats(
         num_running_reqs=rng.randint(1, 2),
         num_kv_fetch_reqs_by_stage={"in_progress": rng.randint(0, 1)},
         kv_cache_usage=rng.random(),
     )
+    if rng.random() < 0.1:
+        return scheduler, None
     stats: Any = IterationStats()  # type: ignore[no-untyped-call]  # vLLM's
     stats.num_generation_tokens = rng.randint(1, 4)
     stats.inter_token_latencies_iter = [rng.choice([0.01, 0.2])] * stats.num_generation_tokens
@@ -82,6 +84,11 @@ def test_every_metric_has_the_value_that_vllm_gives_it(demo: Path) -> None:
             for _ in range(400):
                 engine = rng.randint(0, 1)
                 logger.record(*some_step(rng), engine_idx=engine)
+            # Whether the last is a plain one is a matter of luck, and what was before it counts.
+            for load in (1, 1, 2, 1, 1):
+                scheduler = SchedulerStats(num_running_reqs=load)
+                stats: Any = IterationStats()  # type: ignore[no-untyped-call]  # vLLM's
+                logger.record(scheduler, None if load == 2 else stats, engine_idx=0)
             samples = [
                 sample
                 for metric in REGISTRY.collect()

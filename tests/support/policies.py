@@ -1,5 +1,6 @@
 """ASGI middleware as somebody else may write it: it knows nothing of the server's modules."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -80,5 +81,7 @@ def _changing(send: Any, wish: str) -> Any:
                 body = message.get("body", b"")
                 message = {**message, "body": body.replace(b'"object":', b'"Object":')}
         await send(message)
+        if wish == "linger" and message["type"] == "http.response.body":
+            await asyncio.sleep(5)  # to tell somebody of it, say
 
     return changed

@@ -36,6 +36,15 @@ def test_what_belongs_together_leaves_in_one_piece_and_all_else_at_once() -> Non
     assert events == [b"continue", b"headbody", b"next"]
 
 
+def test_nothing_is_lost_when_another_begins_before_the_end() -> None:
+    it, events = outlet()
+    with it.in_one_piece():
+        it.write(b"first")
+        with it.in_one_piece():
+            it.write(b"second")
+    assert events == [b"first", b"second"]
+
+
 def test_a_connection_that_is_closed_has_sent_what_was_written_before() -> None:
     it, events = outlet()
     with it.in_one_piece():
