@@ -104,6 +104,7 @@ class Answering(Response):
             answer = await self._ask(body)
         match answer:
             case Whole() as whole:
+                await self._engine.turnstile.enter()  # others may have ended in the same step
                 await _send_whole(whole, scope, send)
             case Stream() as stream:
                 await _send_stream(stream, within, scope, send)

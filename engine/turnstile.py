@@ -1,7 +1,8 @@
 """Lets in so many at a time that the event loop gets to other things in between.
 
 Requests that arrive together would all be read, rendered and admitted in one turn of the loop, and
-a probe or the next token of everybody else would wait for all of them.
+those that end in one step would all be answered in one; a probe or the next token of everybody else
+would wait for all of them.
 """
 
 import asyncio
