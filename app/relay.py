@@ -31,14 +31,6 @@ class Relay:
         self._put(b"".join(frames))
         return self._room.is_set()
 
-    def pack(self, head: bytes, text: bytes, tail: bytes) -> bytes:
-        """A frame of three parts, for `send`."""
-        return b"%b%b%b" % (head, text, tail)
-
-    def send(self, packed: bytes) -> bool:
-        """Send a frame that was packed; whether there is room for more."""
-        return self.write(packed)
-
     def comment(self) -> None:
         """As `Wire.comment`, between frames."""
         self._put(KEEP_ALIVE)

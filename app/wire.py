@@ -68,17 +68,6 @@ class Wire:
             self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return not self._flow.write_paused
 
-    def pack(self, head: bytes, text: bytes, tail: bytes) -> bytes:
-        """A frame of three parts as a chunk, for `send`."""
-        return b"%x\r\n%b%b%b\r\n" % (len(head) + len(text) + len(tail), head, text, tail)
-
-    def send(self, packed: bytes) -> bool:
-        """Send a frame that was packed; whether there is room for more."""
-        self.written += 1
-        if not self._transport.is_closing():
-            self._transport.write(packed)
-        return not self._flow.write_paused
-
     def comment(self) -> None:
         """Send what readers of a stream skip, so that nothing on the way takes it for dead."""
         if self._comment is not None:

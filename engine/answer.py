@@ -11,12 +11,6 @@ class Wire(Protocol):
     def write(self, *frames: bytes) -> bool:
         """Send frames, in one piece; whether there is room for more."""
 
-    def pack(self, head: bytes, text: bytes, tail: bytes) -> bytes:
-        """A frame out of its parts, as `send` takes it."""
-
-    def send(self, packed: bytes) -> bool:
-        """Send a frame that was packed; whether there is room for more."""
-
     async def drain(self) -> None:
         """Wait for a slow reader until there is."""
 

@@ -62,8 +62,5 @@ class PlainTokens:
     def write(self) -> None:
         """Let all write that are due."""
         due, self._due = self._due, []
-        # What is sent wakes its reader, who may be given this core at once, and its caches. So all
-        # frames are made before the first is sent.
-        frames = [(shortcut, frame) for shortcut in due if (frame := shortcut.pack())]
-        for shortcut, frame in frames:
-            shortcut.send(frame)
+        for shortcut in due:
+            shortcut.write()

@@ -66,7 +66,7 @@ class Pump:
         """Whether all has been written."""
         self._turn = asyncio.get_running_loop().create_future()
         for shortcut in self._shortcuts:
-            shortcut.resume()
+            shortcut.write()
         self._on_output()
         try:
             return await self._turn

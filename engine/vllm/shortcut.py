@@ -111,7 +111,7 @@ class Shortcut:
         self._token_ids = state.detokenizer.token_ids
         self._decode = state.detokenizer.decode_next
         self._known_tokens = state.detokenizer.num_output_tokens()
-        self._head, self._tail = frame.head, frame.tail
+        self._frame = frame
         self._wire = wire
         self._plain = plain
         self._on_full = on_full
@@ -182,39 +182,25 @@ class Shortcut:
         del self._state.make_request_output  # vLLM's is behind it
         return self._state.make_request_output(missed, pooling_output, finish_reason, *rest, **more)
 
-    def resume(self) -> None:
-        """There is room again."""
-        frame = self.pack()
-        if frame:
-            self.send(frame)
-
     def close(self) -> None:
         """Write nothing more: the wire is another's."""
         self._is_closed = True
         self._plain.close(self)
 
-    def pack(self) -> bytes:
-        """The text that there is, as it goes over the wire; nothing where there is none."""
+    def write(self) -> None:
+        """Write the text that there is, if there is room."""
         if self._is_closed:
-            return b""
+            return
         self._is_due = False
         text, self._text = self._text, ""
         try:
             if self._was_vllms:
                 self._was_vllms = False
                 text = self._detokenizer.get_next_output_text(finished=False, delta=True) + text
-            return self._wire.pack(self._head, orjson.dumps(text), self._tail) if text else b""
+            has_room = not text or self._wire.write(self._frame.of(text))
         except Exception as error:  # noqa: BLE001  # others of this turn are not to suffer
-            self._on_error(error)
-            return b""
-
-    def send(self, packed: bytes) -> None:
-        """Write what was packed."""
-        try:
-            has_room = self._wire.send(packed)
-        except Exception as error:  # noqa: BLE001  # as above
             self._on_error(error)
             return
         if not has_room:
-            self._is_due = True  # by `resume`
+            self._is_due = True  # once there is room again
             self._on_full()

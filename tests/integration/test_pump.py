@@ -29,6 +29,16 @@ def engine(demo: Path) -> Engine:
     return Engine(demo)
 
 
+async def streamed(engine: Engine, text: str) -> Wire:
+    """Each token in a turn of its own, to the end."""
+    wire, pump = Wire(), await engine.open()
+    running = await begin(pump, wire)
+    await engine.feed(engine.ids(text))
+    engine.step(reason=FinishReason.STOP)
+    await running
+    return wire
+
+
 @pytest.mark.parametrize("tokens_at_once", [1, 3])
 @pytest.mark.parametrize("steps_in_a_turn", [1, 5])
 def test_all_text_arrives_and_all_tokens_are_counted(
@@ -87,14 +97,8 @@ def test_a_frame_that_is_known_is_not_learned(engine: Engine) -> None:
     engine.generation.gates = None  # nobody is asked
 
     async def scenario() -> None:
-        wire, pump = Wire(), await engine.open()
-        running = await begin(pump, wire)
-        ids = engine.ids(TEXT)
-        await engine.feed(ids)
-        engine.step(reason=FinishReason.STOP)
-        await running
-        assert wire.text() == TEXT
-        assert engine.tokens == len(ids)
+        assert (await streamed(engine, TEXT)).text() == TEXT
+        assert engine.tokens == len(engine.ids(TEXT))
         assert engine.times_read == 2
 
     run(scenario)
@@ -153,12 +157,7 @@ def test_a_choice_that_a_parser_reads_holds_up_no_other(demo: Path) -> None:
 def test_a_parser_in_the_way_sees_every_output(engine: Engine) -> None:
     async def scenario() -> None:
         engine.generation.gates = [lambda: engine.times_read > 20]
-        wire, pump = Wire(), await engine.open()
-        running = await begin(pump, wire)
-        await engine.feed(engine.ids(TEXT * 4))
-        engine.step(reason=FinishReason.STOP)
-        await running
-        assert wire.text() == TEXT * 4
+        assert (await streamed(engine, TEXT * 4)).text() == TEXT * 4
         assert 20 < engine.times_read <= 26
 
     run(scenario)
@@ -168,13 +167,8 @@ def test_frames_of_which_nobody_says_that_text_passes_are_all_vllms(engine: Engi
     engine.generation.gates = None
 
     async def scenario() -> None:
-        wire, pump = Wire(), await engine.open()
-        running = await begin(pump, wire)
-        ids = engine.ids(TEXT)
-        await engine.feed(ids)
-        engine.step(reason=FinishReason.STOP)
-        await running
-        assert engine.times_read == len(ids) + 1
+        await streamed(engine, TEXT)
+        assert engine.times_read == len(engine.ids(TEXT)) + 1
 
     run(scenario)
 

@@ -35,12 +35,6 @@ class Wire:
         self.pieces.append(b"".join(frames))
         return len(self.pieces) < self.room
 
-    def pack(self, head: bytes, text: bytes, tail: bytes) -> bytes:
-        return head + text + tail
-
-    def send(self, packed: bytes) -> bool:
-        return self.write(packed)
-
     async def drain(self) -> None:
         await self.is_read.wait()
 
