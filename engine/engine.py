@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from engine import garbage, processes
+from engine import garbage, huge_pages, processes
 from engine.admission import Admission
 from engine.config import EngineConfig
 from engine.daemon_thread import call_in_daemon_thread
@@ -170,6 +170,7 @@ class Engine:
             model = Model.load(config, self._on_pulse, self.inflight.track, scratch, self._observer)
             forkserver.end()  # all of the engine's processes are there
             libraries.let_go()
+            huge_pages.use()
             return model
 
         try:

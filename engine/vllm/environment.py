@@ -48,6 +48,8 @@ def prepare(scratch: Path, log_level: str, compiled: Path) -> None:
     _default("VLLM_V1_OUTPUT_PROC_CHUNK_SIZE", "16")
     # Its threads would have to be woken for each text, on cores that the engine keeps busy.
     _default("TOKENIZERS_PARALLELISM", "false")
+    # Weights, keys and values of a CPU's engine: `engine.huge_pages` is for what is small.
+    _default("THP_MEM_ALLOC_ENABLE", "1")
     # Requests are held to `engine.limits`. vLLM's own limits are lower, are read when it is
     # imported, and tell clients to set its variables.
     for name in ("VLLM_MAX_COMPLETION_PROMPTS", "VLLM_MAX_STOP_STRINGS"):

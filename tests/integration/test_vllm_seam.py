@@ -35,6 +35,7 @@ from vllm.tool_parsers.hermes_tool_parser import Hermes2ProToolParser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest
 from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.core import DPEngineCoreProc, EngineCoreProc
 from vllm.v1.engine.core_client import AsyncMPClient
 from vllm.v1.engine.detokenizer import IncrementalDetokenizer
 from vllm.v1.engine.output_processor import (
@@ -42,6 +43,7 @@ from vllm.v1.engine.output_processor import (
     RequestOutputCollector,
     RequestState,
 )
+from vllm.v1.executor.multiproc_executor import WorkerProc
 from vllm.v1.sample import sampler
 from vllm.v1.sample.ops.logprobs import batched_count_greater_than
 from vllm.v1.worker.gpu.sample import bad_words, logit_bias
@@ -197,6 +199,13 @@ def test_adapters_are_looked_up_where_we_put_ours() -> None:
     for call in (AsyncLLM.add_lora, AsyncLLM.remove_lora, AsyncLLM.list_loras):
         assert inspect.iscoroutinefunction(call)
     assert {"lora_name", "lora_int_id", "lora_path"} <= set(LoRARequest.__struct_fields__)
+
+
+def test_the_engine_s_processes_work_in_loops_that_we_know() -> None:
+    for process in (EngineCoreProc, DPEngineCoreProc):
+        assert "run_busy_loop" in vars(process)
+    assert "engine_core.run_busy_loop()" in inspect.getsource(EngineCoreProc.run_engine_core)
+    assert "worker.worker_busy_loop()" in inspect.getsource(WorkerProc.worker_main)
 
 
 def test_a_worker_tells_its_modules() -> None:
