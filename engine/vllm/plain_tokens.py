@@ -26,6 +26,7 @@ class PlainTokens:
     def __init__(self) -> None:
         self._open: dict[str, Shortcut] = {}
         self._due: list[Shortcut] = []
+        self._weight_version: str | None = None
 
     def open(self, shortcut: "Shortcut") -> None:
         """From now on it gets its tokens here."""
@@ -46,6 +47,10 @@ class PlainTokens:
 
         As `OutputProcessor.process_outputs` gets them.
         """
+        if weight_version == self._weight_version:
+            weight_version = self._weight_version  # the same object, as it is compared by all
+        else:
+            self._weight_version = weight_version
         rest = []
         for output in outputs:
             shortcut = self._open.get(output.request_id)

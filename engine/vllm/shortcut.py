@@ -107,6 +107,8 @@ class Shortcut:
         assert isinstance(state.detokenizer, BaseIncrementalDetokenizer)  # it is open
         self.request_id = state.request_id
         self._state = state
+        self._stats = state.stats
+        self._weight_version: str | None = None  # that is known to be vLLM's of this request
         self._detokenizer = state.detokenizer
         self._token_ids = state.detokenizer.token_ids
         self._decode = state.detokenizer.decode_next
@@ -137,16 +139,20 @@ class Shortcut:
 
         False for any other: vLLM goes on from the text that there is.
         """
-        starts = self._state.weight_version_starts
-        is_of_known_weights = weight_version is None or (starts and starts[-1][0] == weight_version)
-        if not is_of_known_weights or _has_more_than_text(output):
+        if weight_version is not self._weight_version and weight_version is not None:
+            starts = self._state.weight_version_starts
+            is_known = starts and starts[-1][0] == weight_version
+            self._weight_version = weight_version if is_known else None
+        else:
+            is_known = True
+        if not is_known or _has_more_than_text(output):
             self._detokenizer.output_text += self._text
             self._text = ""
             self._was_vllms = True
             return False
         token_ids = output.new_token_ids
         if stats is not None:  # as IterationStats.update_from_output
-            mine = self._state.stats
+            mine = self._stats
             assert mine is not None  # where there are statistics
             assert timestamp is not None
             tokens = len(token_ids)

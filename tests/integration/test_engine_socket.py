@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import uvloop
 import zmq
 import zmq.asyncio
@@ -23,8 +24,11 @@ class Taker:
         self.takes = False
         self.taken: list[list[bytes]] = []
         self.turns = 0
+        self.failure: Exception | None = None
 
     def take(self, message: Any) -> bool:
+        if self.failure is not None:
+            raise self.failure
         if self.takes:
             self.taken.append([bytes(frame.buffer) for frame in message])
         return self.takes
@@ -180,6 +184,20 @@ def test_what_is_taken_at_once_reaches_nobody_else_and_what_is_not_keeps_its_pla
         for number in range(51, 60):
             assert await received(core) == [bytes(part) for part in parts(number)]
         assert len(core.taker.taken) == 50
+        outputs.close(0)
+
+    run(scenario, tmp_path / "socket", room=0)
+
+
+def test_whoever_waits_is_told_what_goes_wrong(tmp_path: Path) -> None:
+    async def scenario(core: Core, engine: Any) -> None:
+        outputs = await outputs_of(core)
+        core.taker.failure = ValueError("no such message")
+        receiving = asyncio.ensure_future(received(core))
+        await asyncio.sleep(0.02)
+        await outputs.send_multipart(parts(1))
+        with pytest.raises(ValueError, match="no such message"):
+            await receiving
         outputs.close(0)
 
     run(scenario, tmp_path / "socket", room=0)

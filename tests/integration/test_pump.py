@@ -235,6 +235,8 @@ def test_what_vllm_counts_is_the_same(demo: Path) -> None:
             await engine.feed(engine.ids(TEXT))
             state = engine.processor.request_states["id"]
             engine.step(*engine.ids("new"), version="2")
+            engine.step(*engine.ids("old again"), version="1")
+            engine.step(*engine.ids("new"), version="2")
             engine.step(*engine.ids("weights"), version="2", reason=FinishReason.STOP)
             await running
             latencies_s = [stats.inter_token_latencies_iter for stats in engine.stats]
