@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from vllm.v1.engine import EngineCoreOutput
 from vllm.v1.metrics.stats import IterationStats
 
+from engine.vllm.token_texts import Vocabularies
+
 if TYPE_CHECKING:
     from engine.vllm.shortcut import Shortcut
 
@@ -27,6 +29,7 @@ class PlainTokens:
         self._open: dict[str, Shortcut] = {}
         self._due: list[Shortcut] = []
         self._weight_version: str | None = None
+        self.vocabularies = Vocabularies()
 
     def open(self, shortcut: "Shortcut") -> None:
         """From now on it gets its tokens here."""

@@ -112,6 +112,10 @@ class Shortcut:
         self._detokenizer = state.detokenizer
         self._token_ids = state.detokenizer.token_ids
         self._decode = state.detokenizer.decode_next
+        self._texts = plain.vocabularies.of(state.detokenizer)
+        self._is_complete = False
+        """Whether all that was decoded has its text, and nothing waits for its second half."""
+
         self._known_tokens = state.detokenizer.num_output_tokens()
         self._frame = frame
         self._wire = wire
@@ -149,6 +153,7 @@ class Shortcut:
             self._detokenizer.output_text += self._text
             self._text = ""
             self._was_vllms = True
+            self._is_complete = False
             return False
         token_ids = output.new_token_ids
         if stats is not None:  # as IterationStats.update_from_output
@@ -162,7 +167,11 @@ class Shortcut:
             mine.last_token_ts = timestamp
         for token_id in token_ids:  # as the detokenizer's `update`
             self._token_ids.append(token_id)
-            self._text += self._decode(token_id)
+            text = self._texts[token_id] if self._is_complete else ""  # type: ignore[index]  # there are some then
+            if not text:
+                text = self._decode(token_id)
+                self._is_complete = bool(text) and self._texts is not None
+            self._text += text
         if not self._is_due:
             self._is_due = True
             self._plain.write_at_end(self)

@@ -1,0 +1,89 @@
+"""Text of tokens that are looked up is what vLLM decodes, whatever they are."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
+from vllm.v1.engine.detokenizer import IncrementalDetokenizer
+
+from engine.vllm.token_texts import Vocabularies
+from tests.support.stepped_engine import TEXT, Engine, Wire, begin, run, turn
+
+
+def some_tokens(engine: Engine, seed: int) -> list[int]:
+    """Text, parts of letters, and whatever there is, special ones included."""
+    chance = random.Random(seed)  # noqa: S311  # the same each time
+    letters = engine.ids("ünï 漢字 🦊🦊 �")
+    anything = range(len(engine.tokenizer))
+    found: list[int] = []
+    while len(found) < 300:
+        found += engine.ids(TEXT[: chance.randrange(len(TEXT))])
+        found += chance.choices(letters, k=chance.randrange(8))
+        found += chance.choices(anything, k=chance.randrange(4))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("skip_special_tokens", [True, False])
+def test_each_step_has_the_text_that_vllm_gives_it(
+    demo: Path, seed: int, skip_special_tokens: bool
+) -> None:
+    async def scenario() -> None:
+        texts: list[list[str]] = []
+        times_read = []
+        for goes_short in (False, True):
+            engine, wire = Engine(demo, skip_special_tokens=skip_special_tokens), Wire()
+            if not goes_short:
+                engine.generation.gates = None
+            running = await begin(await engine.open(), wire)
+            mine = []
+            for token in some_tokens(engine, seed):
+                engine.step(token)
+                await turn()
+                mine.append(wire.text())
+            running.cancel()
+            texts.append(mine)
+            times_read.append(engine.times_read)
+        assert texts[0] == texts[1]
+        assert times_read[0] > 100 > times_read[1]
+
+    run(scenario)
+
+
+def known(tokenizer: Any, engine: Engine, **params: Any) -> Any:
+    for name, value in params.items():
+        setattr(engine.request.sampling_params, name, value)
+    return Vocabularies().of(IncrementalDetokenizer.from_new_request(tokenizer, engine.request))  # type: ignore[arg-type]  # one that detokenizes
+
+
+def test_what_is_looked_up_has_been_decoded_once(demo: Path) -> None:
+    engine = Engine(demo)
+    texts = known(engine.tokenizer, engine)
+    fox = engine.ids("🦊")
+    assert len(fox) > 1
+    assert "".join(texts[token] for token in engine.ids("Once upon")) == "Once upon"
+    words = len(texts)
+    assert [texts[token] for token in fox] == [""] * len(fox)
+    assert texts[engine.tokenizer.eos_token_id] == ""
+    assert texts[1 << 40] == ""
+    assert len(texts) == words + len(set(fox)) + 1  # what is no token is not kept
+
+
+@pytest.mark.parametrize(
+    "decoder", [decoders.Metaspace(), decoders.WordPiece(), decoders.ByteFallback(), None]
+)
+def test_a_vocabulary_whose_texts_depend_on_each_other_has_none(demo: Path, decoder: Any) -> None:
+    words = Tokenizer(models.WordLevel({"a": 0, "b": 1, "c": 2}, unk_token="a"))  # noqa: S106
+    if decoder is not None:
+        words.decoder = decoder
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words)  # type: ignore[no-untyped-call]
+    assert known(tokenizer, Engine(demo)) is None
+
+
+def test_one_that_looks_back_for_special_tokens_has_none(demo: Path) -> None:
+    engine = Engine(demo)
+    options = {"skip_special_tokens": False, "spaces_between_special_tokens": False}
+    assert known(engine.tokenizer, engine, **options) is None
