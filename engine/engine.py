@@ -165,12 +165,12 @@ class Engine:
             from engine.vllm.environment import prepare_for  # noqa: PLC0415  # as in _prepare
             from engine.vllm.model import Model  # noqa: PLC0415  # imported by now
 
+            huge_pages.use()  # the engine's processes have work now, and this one has not
             prepare_for(config)
             scratch = Path(self._scratch.name)
             model = Model.load(config, self._on_pulse, self.inflight.track, scratch, self._observer)
             forkserver.end()  # all of the engine's processes are there
             libraries.let_go()
-            huge_pages.use()
             return model
 
         try:

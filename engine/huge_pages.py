@@ -34,13 +34,13 @@ _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 _libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
 
 
-def use() -> None:
-    """Move in soon, and whenever this process has grown: what is new is what is used most.
+def use(*, after_s: float = 0.0) -> None:
+    """Move in, and again whenever this process has grown: what is new is what is used most.
 
-    For when it has all that it needs to work. Others go on meanwhile. What this system cannot do,
-    or is set not to, stays undone: nothing depends on it.
+    For when it has most of what it needs to work. Others go on meanwhile. What this system cannot
+    do, or is set not to, stays undone: nothing depends on it.
     """
-    threading.Thread(target=_keep_moving, name="huge-pages", daemon=True).start()
+    threading.Thread(target=_keep_moving, args=(after_s,), name="huge-pages", daemon=True).start()
 
 
 def move_in() -> None:
@@ -57,14 +57,15 @@ def move_in() -> None:
                     return
 
 
-def _keep_moving() -> None:
+def _keep_moving(after_s: float) -> None:
     moved = 0
+    time.sleep(after_s)
     with contextlib.suppress(OSError):
         while "[never]" not in _ENABLED.read_text():
-            time.sleep(_LOOK_EVERY_S)  # first of all: what a start needs comes before
             if (size := _size()) >= moved + _GROWN:
                 move_in()
                 moved = size
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _size() -> int:
