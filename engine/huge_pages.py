@@ -19,7 +19,7 @@ from pathlib import Path
 _MADV_COLLAPSE = 25  # asm-generic/mman-common.h, since Linux 6.1
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _HUGE = 2 << 20  # on x86-64, and on ARM with pages of 4 KiB
-_ENABLED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+_SWITCH = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 # Memory that is no file's, as proc_pid_maps(5) has it: there are Python's objects, and malloc's.
 _MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw-p 0+ 00:00 0 *(?:\[heap\])?$", re.MULTILINE)
 # What is larger holds weights, keys and values, not objects; to copy it could take minutes.
@@ -34,13 +34,14 @@ _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 _libc.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
 
 
-def use(*, after_s: float = 0.0) -> None:
+def use(*, after_s: float = 0.0, every_s: float = _LOOK_EVERY_S, switch: Path = _SWITCH) -> None:
     """Move in, and again whenever this process has grown: what is new is what is used most.
 
     For when it has most of what it needs to work. Others go on meanwhile. What this system cannot
-    do, or is set not to, stays undone: nothing depends on it.
+    do, or is set not to by `switch`, stays undone: nothing depends on it.
     """
-    threading.Thread(target=_keep_moving, args=(after_s,), name="huge-pages", daemon=True).start()
+    arguments = after_s, every_s, switch
+    threading.Thread(target=_keep_moving, args=arguments, name="huge-pages", daemon=True).start()
 
 
 def move_in() -> None:
@@ -57,15 +58,15 @@ def move_in() -> None:
                     return
 
 
-def _keep_moving(after_s: float) -> None:
+def _keep_moving(after_s: float, every_s: float, switch: Path) -> None:
     moved = 0
     time.sleep(after_s)
     with contextlib.suppress(OSError):
-        while "[never]" not in _ENABLED.read_text():
+        while "[never]" not in switch.read_text():
             if (size := _size()) >= moved + _GROWN:
                 move_in()
                 moved = size
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(every_s)
 
 
 def _size() -> int:

@@ -1,4 +1,4 @@
-"""A vLLM plugin: the engine core and its workers use huge pages from the time that they are up.
+"""A vLLM plugin: the engine core and its workers use huge pages soon after they are up.
 
 A process is up when it goes into the loop in which it works until its end; what it has in memory
 then, it has for good (`engine.huge_pages`).
@@ -17,7 +17,7 @@ _START_S = 5.0
 
 
 def use_huge_pages() -> None:
-    """Have each process of the engine move in at the beginning of its loop."""
+    """Have each process of the engine move in, soon after the beginning of its loop."""
     if multiprocessing.parent_process() is None:
         return
     # Not above: the server need not import them.

@@ -165,12 +165,13 @@ class Shortcut:
             mine.num_generation_tokens += tokens
             stats.inter_token_latencies_iter.append(timestamp - mine.last_token_ts)
             mine.last_token_ts = timestamp
+        texts = self._texts
         for token_id in token_ids:  # as the detokenizer's `update`
             self._token_ids.append(token_id)
-            text = self._texts[token_id] if self._is_complete else ""  # type: ignore[index]  # there are some then
+            text = texts[token_id] if texts is not None and self._is_complete else ""
             if not text:
                 text = self._decode(token_id)
-                self._is_complete = bool(text) and self._texts is not None
+                self._is_complete = bool(text)
             self._text += text
         if not self._is_due:
             self._is_due = True

@@ -1,11 +1,9 @@
 """The server's memory and its engine's is in huge pages, where the kernel has them."""
 
-import platform
 import re
 from pathlib import Path
 
-import pytest
-
+from tests.support import huge_pages
 from tests.support.server import Server
 from tests.support.wait import wait_until
 
@@ -18,7 +16,6 @@ def share(pid: int) -> float:
 
 
 def test_all_processes_of_a_server_move_in(server: Server) -> None:
-    if tuple(int(part) for part in platform.release().split(".")[:2]) < (6, 1):
-        pytest.skip("Linux moves memory into huge pages when asked since 6.1")
+    huge_pages.require()
     processes = server.process.pid, server.engine_core().pid, server.worker().pid
     wait_until(lambda: min(map(share, processes)) > 0.6, within_s=60, what="all have moved in")

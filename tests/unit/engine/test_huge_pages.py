@@ -1,12 +1,14 @@
 """What Python has is moved into huge pages: all of it, later, too, and no holes are filled."""
 
 import json
-import platform
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support import huge_pages
 
 # Each runs in a process of its own, whose memory is known.
 BEGINNING = """
@@ -36,8 +38,7 @@ huge_pages.move_in()
 print(json.dumps([before, mib("Anonymous")]))
 """
 GROWN = """
-huge_pages._LOOK_EVERY_S = 0.05
-huge_pages.use()
+huge_pages.use(every_s=0.05)
 time.sleep(1)
 before = mib("AnonHugePages")
 texts = some(1_000_000)
@@ -45,6 +46,14 @@ deadline = time.monotonic() + float(sys.argv[1])
 while mib("AnonHugePages") < before + 32 and time.monotonic() < deadline:
     time.sleep(0.05)
 print(json.dumps([before, mib("AnonHugePages")]))
+"""
+FORBIDDEN = """
+switch = Path(sys.argv[1])
+switch.write_text("always madvise [never]")
+huge_pages.use(every_s=0.05, switch=switch)
+texts = some(1_000_000)
+time.sleep(1)
+print(json.dumps(mib("AnonHugePages")))
 """
 
 
@@ -59,9 +68,7 @@ def run(program: str, *words: str) -> Any:
 
 @pytest.fixture(scope="module", autouse=True)
 def kernel() -> None:
-    major, minor = (int(part) for part in platform.release().split(".")[:2])
-    if (major, minor) < (6, 1):
-        pytest.skip("Linux moves memory into huge pages when asked since 6.1")
+    huge_pages.require()
 
 
 def test_what_there_is_is_moved_and_stays_as_it_was() -> None:
@@ -79,3 +86,7 @@ def test_holes_are_not_filled() -> None:
 def test_what_comes_later_is_moved_too(slow: float) -> None:
     before, after = run(GROWN, str(30 * slow))
     assert after >= before + 32
+
+
+def test_nothing_is_moved_where_the_kernel_is_set_to_make_none(tmp_path: Path) -> None:
+    assert run(FORBIDDEN, str(tmp_path / "enabled")) < 4
