@@ -6,6 +6,7 @@ for a token of a single stream. What is not taken at once goes pyzmq's way.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Generator, Sequence
 from typing import Any, Protocol
 
@@ -21,6 +22,8 @@ _LARGE_BYTES = 64 << 10
 # Messages in a turn of the event loop. When it is behind there are several, whose texts leave
 # together; others want a turn, too.
 _MOST_AT_ONCE = 4
+LONGEST_TURN_S = 0.002
+"""How long outputs are processed before probes, and whoever else has to be heard, get a turn."""
 
 
 class Taker(Protocol):
@@ -111,6 +114,7 @@ class _Receiver:
             # A message stays, for `_take`.
             BackendSocket.get(self._shadow, _EVENTS)
             return
+        until_s = time.monotonic() + LONGEST_TURN_S
         try:
             for _ in range(_MOST_AT_ONCE):
                 message = self._take()
@@ -119,6 +123,8 @@ class _Receiver:
                 if not self._taker.take(message):
                     self._came.set_result(message)
                     return  # whoever waits asks for those behind it
+                if time.monotonic() > until_s:
+                    break
         except Exception as error:  # noqa: BLE001  # of the socket, which whoever waits has to know
             self._came.set_exception(error)
             return

@@ -43,9 +43,6 @@ def prepare(scratch: Path, log_level: str, compiled: Path) -> None:
     os.environ["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "0"
     # Not a default: another one would load whatever a client names, from wherever it is.
     os.environ["VLLM_MEDIA_CONNECTOR"] = MEDIA_CONNECTOR
-    # One turn of the loop for 128 outputs would keep a probe waiting for longer than 10 ms. Tokens
-    # that are nothing but text are not counted.
-    _default("VLLM_V1_OUTPUT_PROC_CHUNK_SIZE", "16")
     # Its threads would have to be woken for each text, on cores that the engine keeps busy.
     _default("TOKENIZERS_PARALLELISM", "false")
     # Weights, keys and values of a CPU's engine: `engine.huge_pages` is for what is small.

@@ -7,11 +7,11 @@ call ends. What has to wait in between goes through vLLM's queue, and all behind
 """
 
 import asyncio
+import time
 import weakref
 from collections.abc import Sequence
 
 import zmq
-from vllm import envs
 from vllm.logger import init_logger
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -19,9 +19,13 @@ from vllm.v1.engine.core import EngineCoreProc
 from vllm.v1.engine.core_client import AsyncMPClient
 from vllm.v1.metrics.stats import IterationStats
 
+from engine.vllm.engine_socket import LONGEST_TURN_S
 from engine.vllm.plain_tokens import PlainTokens
 
 log = init_logger("vllm.v1.engine.async_llm")  # whose failure it would be
+
+# Outputs between two looks at the clock: one with many logprobs takes half a millisecond.
+_AT_ONCE = 4
 
 _Begun = tuple[EngineCoreOutputs, IterationStats | None, list[EngineCoreOutput]]
 """A step whose plain tokens are taken, its statistics, and its outputs that are left."""
@@ -30,7 +34,13 @@ _Begun = tuple[EngineCoreOutputs, IterationStats | None, list[EngineCoreOutput]]
 class StepOutputs:
     """Does what the output handler of vLLM's client does, which has no other then."""
 
-    def __init__(self, client: AsyncLLM, core: AsyncMPClient, plain: PlainTokens) -> None:
+    def __init__(
+        self,
+        client: AsyncLLM,
+        core: AsyncMPClient,
+        plain: PlainTokens,
+        turn_s: float = LONGEST_TURN_S,
+    ) -> None:
         # Neither would be let go of otherwise: the finalizer of a client has its sockets.
         self._client, self._core = weakref.ref(client), weakref.ref(core)
         self._processor = client.output_processor
@@ -41,6 +51,7 @@ class StepOutputs:
         self._is_direct = not hasattr(type(core), "process_engine_outputs")
         self._is_idle = False
         self._begun: _Begun | None = None
+        self._turn_s = turn_s
         self._aborting: set[asyncio.Task[None]] = set()
 
     def take(self, message: Sequence[zmq.Frame]) -> bool:
@@ -63,16 +74,15 @@ class StepOutputs:
         if not outputs.outputs and not outputs.scheduler_stats:
             return True
         self._plain.is_held = True
-        begun = self._begin(outputs)
-        _, stats, rest = begun
-        if len(rest) > envs.VLLM_V1_OUTPUT_PROC_CHUNK_SIZE:
-            self._begun = begun
-            core.outputs_queue.put_nowait(outputs)
-            return True
-        aborted = self._process(outputs, stats, rest)
+        _, stats, rest = self._begin(outputs)
+        aborted, left = self._process_some(outputs, stats, rest)
         if aborted:
             self._abort(core, aborted)
-        self._end(outputs, stats)
+        if left:
+            self._begun = outputs, stats, left
+            core.outputs_queue.put_nowait(outputs)
+        else:
+            self._end(outputs, stats)
         return True
 
     def end_turn(self) -> None:
@@ -84,20 +94,19 @@ class StepOutputs:
         """Process what comes through the queue, for ever; tells all requests when that fails."""
         core = self._core()
         assert core is not None  # whoever calls this has it
-        chunk = envs.VLLM_V1_OUTPUT_PROC_CHUNK_SIZE
         try:
             while True:
                 self._is_idle = True
                 outputs = await core.get_output_async()
                 self._is_idle = False
                 begun, self._begun = self._begun or self._begin(outputs), None
-                _, stats, rest = begun
-                for start in range(0, len(rest), chunk):
-                    if start:
-                        await asyncio.sleep(0)  # for probes, and whoever else has to be heard
-                    aborted = self._process(outputs, stats, rest[start : start + chunk])
+                _, stats, left = begun
+                while left:
+                    aborted, left = self._process_some(outputs, stats, left)
                     if aborted:
                         await core.abort_requests_async(aborted)
+                    if left:
+                        await asyncio.sleep(0)
                 self._end(outputs, stats)
         except Exception as error:
             log.exception("AsyncLLM output_handler failed.")
@@ -110,21 +119,34 @@ class StepOutputs:
         rest = self._plain.take(outputs.outputs, outputs.timestamp, stats, outputs.weight_version)
         return outputs, stats, rest
 
-    def _process(
+    def _process_some(
         self,
         outputs: EngineCoreOutputs,
         stats: IterationStats | None,
         rest: list[EngineCoreOutput],
+    ) -> tuple[list[str], list[EngineCoreOutput]]:
+        """Process what a turn has time for; returns whom the engine has to stop, and the rest."""
+        until_s = time.monotonic() + self._turn_s
+        aborted: list[str] = []
+        for start in range(0, len(rest), _AT_ONCE):
+            if start and time.monotonic() > until_s:
+                return aborted, rest[start:]
+            aborted += self._process(outputs, stats, rest[start : start + _AT_ONCE])
+        return aborted, []
+
+    def _process(
+        self,
+        outputs: EngineCoreOutputs,
+        stats: IterationStats | None,
+        some: list[EngineCoreOutput],
     ) -> list[str]:
-        """Let vLLM process a part of what is left; returns whom the engine has to stop."""
-        if not rest:
-            return []
+        """Let vLLM process a part of a step; returns whom the engine has to stop."""
         processed = self._processor.process_outputs(
-            rest, outputs.timestamp, stats, weight_version=outputs.weight_version
+            some, outputs.timestamp, stats, weight_version=outputs.weight_version
         )
         cache = self._renderer.mm_processor_cache
         if cache is not None:
-            for output in rest:
+            for output in some:
                 # The engine does not have what we take it to have; the client sends it again.
                 for mm_hash in output.mm_cache_miss_hashes or ():
                     cache.invalidate(mm_hash)

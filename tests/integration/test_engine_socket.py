@@ -24,11 +24,13 @@ class Taker:
         self.takes = False
         self.taken: list[list[bytes]] = []
         self.turns = 0
+        self.takes_s = 0.0
         self.failure: Exception | None = None
 
     def take(self, message: Any) -> bool:
         if self.failure is not None:
             raise self.failure
+        time.sleep(self.takes_s)
         if self.takes:
             self.taken.append([bytes(frame.buffer) for frame in message])
         return self.takes
@@ -184,6 +186,25 @@ def test_what_is_taken_at_once_reaches_nobody_else_and_what_is_not_keeps_its_pla
         for number in range(51, 60):
             assert await received(core) == [bytes(part) for part in parts(number)]
         assert len(core.taker.taken) == 50
+        outputs.close(0)
+
+    run(scenario, tmp_path / "socket", room=0)
+
+
+def test_others_get_their_turn_after_each_message_that_takes_long(tmp_path: Path) -> None:
+    async def scenario(core: Core, engine: Any) -> None:
+        outputs = await outputs_of(core)
+        core.taker.takes = True
+        core.taker.takes_s = 0.003
+        receiving = asyncio.ensure_future(received(core))
+        await asyncio.sleep(0.02)
+        for number in range(20):
+            await outputs.send_multipart(parts(number))
+        while len(core.taker.taken) < 20:  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert core.taker.turns >= 20
+        receiving.cancel()
         outputs.close(0)
 
     run(scenario, tmp_path / "socket", room=0)

@@ -22,6 +22,7 @@ from engine.vllm.step_outputs import StepOutputs
 from tests.support.stepped_engine import TEXT, Engine, Wire, begin
 
 CHUNK = 4
+"""Outputs that are processed in a turn that has no time."""
 
 
 class Queue(asyncio.Queue[Any]):
@@ -74,7 +75,9 @@ class Client:
 class Way:
     """All of it, for requests that are generated for by whoever calls."""
 
-    def __init__(self, demo: Path, address: str, requests: int, **params: Any) -> None:
+    def __init__(
+        self, demo: Path, address: str, requests: int, turn_s: float = 0.0, **params: Any
+    ) -> None:
         plain = PlainTokens()
         first = Engine(demo, name="r0", plain=plain, **params)
         options = {"plain": plain, "processor": first.processor, **params}
@@ -84,7 +87,7 @@ class Way:
         self.core: Any = Core(address)
         client: Any = Client(first)
         self.client = client
-        self.taker = StepOutputs(client, self.core, plain)
+        self.taker = StepOutputs(client, self.core, plain, turn_s)
         talk_directly(self.core, self.taker)
         self.handling = asyncio.ensure_future(self.taker.handle())
         self.socket = zmq.asyncio.Context.instance().socket(zmq.PUSH)
@@ -120,11 +123,6 @@ class Way:
     async def until(self, happened: Callable[[], bool]) -> None:
         while not happened():  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.005)
-
-
-@pytest.fixture(autouse=True)
-def chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VLLM_V1_OUTPUT_PROC_CHUNK_SIZE", str(CHUNK))
 
 
 @pytest.fixture
@@ -180,6 +178,15 @@ def test_a_step_of_tokens_waits_for_nobody(demo: Path, address: str) -> None:
         assert it.core.outputs_queue.puts == puts
 
     run(lambda: Way(demo, address, 2 * CHUNK), scenario)
+
+
+def test_a_step_that_a_turn_has_time_for_waits_for_nobody(demo: Path, address: str) -> None:
+    async def scenario(it: Way) -> None:
+        await it.step(it.engines[0].ids(TEXT)[0])
+        await it.until(lambda: it.wires[-1].text() == TEXT[0])
+        assert it.core.outputs_queue.puts == 0
+
+    run(lambda: Way(demo, address, 3 * CHUNK, turn_s=60), scenario)
 
 
 def test_a_step_that_is_processed_in_parts_is_counted_once_and_not_overtaken(
