@@ -23,6 +23,7 @@ from engine.vllm.media import intake_of
 from engine.vllm.prefix_tokens import remember_prefixes
 from engine.vllm.renderer import Renderer
 from engine.vllm.short_prompts import ShortPrompts
+from engine.vllm.sound_grammars import remember_grammars
 from engine.vllm.tokenizer_constants import borrow_less
 from engine.vllm.tool_calls import put_right
 from engine.vllm.unknown_fields import UnknownFields
@@ -85,6 +86,7 @@ class Assembly:
         )
         remember_prefixes(client.renderer)
         borrow_less(client.renderer)
+        remember_grammars()
         renderer.warmup()
         return cls(
             client=client,

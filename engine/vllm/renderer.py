@@ -11,6 +11,7 @@ itself before, always held forced calls to the schema. A tool that says `"strict
 import json
 import logging
 from collections.abc import Awaitable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import xgrammar
@@ -25,12 +26,15 @@ from vllm.renderers.online_renderer import OnlineRenderer
 
 from engine.errors import InvalidRequestError
 from engine.vllm.refusals import UnreadablePromptError
+from engine.vllm.sound_grammars import SOUND
 
 log = logging.getLogger(__name__)
 
 Rendered = TypeVar("Rendered")
 
 _FREE = (None, "none", "auto")
+
+_make_grammar = xgrammar.Grammar.from_json_schema
 
 
 class Renderer(OnlineRenderer):
@@ -77,8 +81,9 @@ def _check_schemas(request: Any) -> None:
         return
     for function in _functions(request):
         if function.strict and function.parameters is not None:
+            schema = json.dumps(function.parameters)
             try:
-                xgrammar.Grammar.from_json_schema(json.dumps(function.parameters))
+                SOUND.look_at("schema of a tool", schema, partial(_make_grammar, schema))
             except RuntimeError as error:
                 reason = str(error).partition(": ")[2].strip()  # behind a place in its source
                 raise InvalidRequestError(
