@@ -30,6 +30,7 @@ from engine.vllm.generation import Generation, created
 from engine.vllm.metering import meter
 from engine.vllm.plain_tokens import PlainTokens
 from engine.vllm.sampling_room import check_room
+from engine.vllm.single_tokens import remember_single_tokens
 from engine.vllm.statistics import StepStatLogger
 from engine.vllm.step_outputs import StepOutputs
 from engine.vllm.unread import Unread
@@ -60,6 +61,7 @@ class EngineClient(AsyncLLM):
 
         super().__init__(*arguments, **options)
         meter(self.output_processor)
+        self.output_processor.tokenizer = remember_single_tokens(self.output_processor.tokenizer)
         core = self.engine_core
         assert isinstance(core, AsyncMPClient)  # vLLM makes no other for a server
         self._steps = StepOutputs(self, core, self._plain)
