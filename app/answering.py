@@ -18,6 +18,7 @@ from engine.account import Account, account
 from engine.admission import Admission, Ticket
 from engine.engine import Engine
 from engine.errors import DeadlineExceededError
+from engine.turnstile import Turnstile
 
 Body = TypeVar("Body")
 Read = Callable[[Scope, Receive], Awaitable[Body | None]]
@@ -107,7 +108,7 @@ class Answering(Response):
                 await self._engine.turnstile.enter()  # others may have ended in the same step
                 await _send_whole(whole, scope, send)
             case Stream() as stream:
-                await _send_stream(stream, within, scope, send)
+                await _send_stream(stream, within, scope, send, self._engine.turnstile)
 
 
 async def _wait_in_line(admission: Admission, mine: Account, body: Any) -> Ticket:
@@ -162,7 +163,9 @@ async def _send_whole(whole: Whole, scope: Scope, send: Send) -> None:
         await send({"type": "http.response.body", "body": whole.body})
 
 
-async def _send_stream(stream: Stream, within: _Deadline, scope: Scope, send: Send) -> None:
+async def _send_stream(
+    stream: Stream, within: _Deadline, scope: Scope, send: Send, turnstile: Turnstile
+) -> None:
     wire = wire_of(scope)
 
     async def write(to: Wire | Relay) -> None:
@@ -180,6 +183,8 @@ async def _send_stream(stream: Stream, within: _Deadline, scope: Scope, send: Se
     finally:
         wire.is_streaming = False
         await stream.close()
+    wire.unwatch()  # all is written: who leaves now has the answer
+    await turnstile.enter()  # others may have ended in the same step
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
