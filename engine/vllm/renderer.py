@@ -34,8 +34,6 @@ Rendered = TypeVar("Rendered")
 
 _FREE = (None, "none", "auto")
 
-_make_grammar = xgrammar.Grammar.from_json_schema
-
 
 class Renderer(OnlineRenderer):
     """Both ways vLLM makes a grammar of a request's tools, after the prompt has been told them."""
@@ -82,8 +80,9 @@ def _check_schemas(request: Any) -> None:
     for function in _functions(request):
         if function.strict and function.parameters is not None:
             schema = json.dumps(function.parameters)
+            make = partial(xgrammar.Grammar.from_json_schema, schema)
             try:
-                SOUND.look_at("schema of a tool", schema, partial(_make_grammar, schema))
+                SOUND.look_at("schema of a tool", schema, make)
             except RuntimeError as error:
                 reason = str(error).partition(": ")[2].strip()  # behind a place in its source
                 raise InvalidRequestError(

@@ -5,11 +5,12 @@ each step. What a token says on its own depends on nothing else.
 """
 
 from copy import copy
+from functools import lru_cache
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-# A few MiB; those that are used come first.
+# A few MiB.
 _MOST = 1 << 15
 
 
@@ -18,20 +19,14 @@ def remember_single_tokens(tokenizer: Any) -> Any:
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         return tokenizer
     decode = tokenizer.decode
-    texts: dict[int, Any] = {}
+    single = lru_cache(_MOST)(lambda token_id: decode([token_id]))
 
     class Remembering(type(tokenizer)):  # type: ignore[misc]  # the class is known when it runs
         def decode(self, token_ids: Any, *arguments: Any, **options: Any) -> Any:
             is_list = type(token_ids) is list and len(token_ids) == 1
-            if not is_list or type(token_ids[0]) is not int or arguments or options:
-                return decode(token_ids, *arguments, **options)
-            (token_id,) = token_ids
-            text = texts.get(token_id)
-            if text is None:
-                text = decode(token_ids)
-                if len(texts) < _MOST:
-                    texts[token_id] = text
-            return text
+            if is_list and type(token_ids[0]) is int and not arguments and not options:
+                return single(token_ids[0])
+            return decode(token_ids, *arguments, **options)
 
     remembering: Any = copy(tokenizer)
     remembering.__class__ = Remembering

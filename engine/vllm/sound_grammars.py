@@ -27,7 +27,7 @@ class SoundGrammars:
     def look_at(self, kind: str, text: str | bytes, look: Callable[[], object]) -> None:
         """Call `look` unless it has returned for that text; it raises what is wrong with it."""
         data = text.encode(errors="surrogatepass") if isinstance(text, str) else text
-        name = sha256(b"%b %b" % (kind.encode(), data)).digest()
+        name = sha256(b"%b\0%b" % (kind.encode(), data)).digest()
         if name in self._known:
             return
         look()

@@ -1,14 +1,18 @@
 """A token decoded on its own has the text that Transformers gives it, the second time, too."""
 
-import sys
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from vllm.tokenizers import get_tokenizer
 from vllm.tokenizers.detokenizer_utils import convert_ids_list_to_tokens
+from vllm.v1.engine.output_processor import OutputProcessor
 
 from engine.vllm.single_tokens import remember_single_tokens
+from tests.support.calls import times_called
+from tests.support.stepped_engine import Engine
 
 
 @pytest.fixture(scope="module")
@@ -21,19 +25,8 @@ def remembering(plain: Any) -> Any:
     return remember_single_tokens(plain)
 
 
-def calls(work: Any) -> int:
-    made = 0
-
-    def count(frame: Any, event: str, _: Any) -> None:
-        nonlocal made
-        made += event == "call" and frame.f_code.co_name == "_decode"
-
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return made
+def times_decoded(work: Callable[[], object]) -> int:
+    return times_called({"_decode"}, work)
 
 
 def test_each_is_what_it_was_and_is_decoded_once(plain: Any, remembering: Any) -> None:
@@ -41,7 +34,10 @@ def test_each_is_what_it_was_and_is_decoded_once(plain: Any, remembering: Any) -
     texts = convert_ids_list_to_tokens(plain, everything)
     assert convert_ids_list_to_tokens(remembering, everything) == texts
     again: list[str] = []
-    assert calls(lambda: again.extend(convert_ids_list_to_tokens(remembering, everything))) == 0
+    once_more = times_decoded(
+        lambda: again.extend(convert_ids_list_to_tokens(remembering, everything))
+    )
+    assert once_more == 0
     assert again == texts
 
 
@@ -63,7 +59,7 @@ def test_several_at_once_and_other_ways_to_ask_are_not_confused_with_it(
 def test_the_tokenizer_it_is_of_stays_as_it_is(plain: Any, remembering: Any) -> None:
     assert remembering is not plain
     assert type(plain).decode is not type(remembering).decode
-    assert calls(lambda: [plain.decode([5]), plain.decode([5])]) == 2
+    assert times_decoded(lambda: [plain.decode([5]), plain.decode([5])]) == 2
 
 
 def test_what_is_no_token_is_refused_each_time(plain: Any, remembering: Any) -> None:
@@ -72,6 +68,17 @@ def test_what_is_no_token_is_refused_each_time(plain: Any, remembering: Any) -> 
             plain.decode([-1])
         with pytest.raises(OverflowError):
             remembering.decode([-1])
+
+
+def test_vllm_decodes_logprobs_with_the_one_that_its_processor_has(
+    demo: Path, remembering: Any
+) -> None:
+    processor = OutputProcessor(remembering, log_stats=True)
+    engine = Engine(demo, name="a", processor=processor, logprobs=2)
+    asyncio.run(engine.generation.admit())
+    logprobs = processor.request_states["a"].logprobs_processor
+    assert logprobs is not None
+    assert logprobs.tokenizer is remembering
 
 
 def test_none_of_transformers_and_none_at_all_are_let_be() -> None:

@@ -1,16 +1,18 @@
 """A grammar that was found to be sound is not looked at again; one that was not, is."""
 
 import json
-import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from vllm.config import StructuredOutputsConfig
 from vllm.exceptions import VLLMValidationError
 from vllm.sampling_params import SamplingParams, StructuredOutputsParams
 from vllm.v1.structured_output import backend_xgrammar
 
 from engine.vllm.sound_grammars import SoundGrammars, remember_grammars
+from tests.support.calls import times_called
 
 MAKERS = {"from_json_schema", "from_structural_tag", "from_ebnf"}
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
@@ -25,25 +27,16 @@ def tag(schema: Any) -> str:
 
 def times_made(work: Callable[[], object]) -> int:
     """How many grammars xgrammar makes while it runs."""
-    made = 0
-
-    def count(frame: Any, event: str, _: Any) -> None:
-        nonlocal made
-        made += event == "call" and frame.f_code.co_name in MAKERS
-
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return made
+    return times_called(MAKERS, work)
 
 
 def validate(**asked: Any) -> None:
     """As vLLM does it for each request."""
-    backend_xgrammar.validate_xgrammar_grammar(
-        SamplingParams(structured_outputs=StructuredOutputsParams(**asked))
-    )
+    model: Any = SimpleNamespace(is_diffusion=False)
+    tokenizer: Any = object()
+    SamplingParams(
+        structured_outputs=StructuredOutputsParams(**asked)
+    )._validate_structured_outputs(model, StructuredOutputsConfig(backend="xgrammar"), tokenizer)
 
 
 @pytest.fixture(autouse=True)
