@@ -5,7 +5,8 @@ make bench ARGS="--cases chat-64,one-token --rounds 1 --contestants unigate,vllm
 Engine options, for all alike, may follow behind `--`.
 
 Writes bench.json, bench.md and pictures to build/bench. Each contestant is alone on the machine
-while it is measured, and each round starts it anew. What counts are the ratios.
+while it is measured, and each round starts it anew; with --in-turns all are started once, and each
+case is asked of one after the other. What counts are the ratios.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -53,10 +55,14 @@ def main() -> None:
     started_s = time.monotonic()
     run = Run(_circumstances(said))
     try:
-        for number in range(1, said.rounds + 1):
-            for model, cases in _by_model(said.cases, said.model):
-                for name in said.contestants:
-                    _meet(run, number, name, (model, said.options), cases)
+        for model, cases in _by_model(said.cases, said.model):
+            what = (model, said.options)
+            if said.in_turns:
+                _meet_together(run, said, what, cases)
+            else:
+                for number in range(1, said.rounds + 1):
+                    for name in said.contestants:
+                        _meet(run, number, name, what, cases)
     finally:  # what was measured before Ctrl-C is worth its time
         run.circumstances["minutes"] = round((time.monotonic() - started_s) / 60, 1)
         table = tabulate(run.samples)
@@ -73,6 +79,7 @@ def _arguments() -> argparse.Namespace:
     )
     usual = "unigate,vllm,nginx"
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--in-turns", action="store_true", help="all are up at the same time")
     parser.add_argument("--cases", type=some_of(CASES), default=list(CASES))
     parser.add_argument("--contestants", type=some_of(CONTESTANTS), default=usual)
     parser.add_argument("--model", default=str(DEMO), help="one that generates text")
@@ -102,7 +109,7 @@ def _circumstances(said: argparse.Namespace) -> dict[str, Any]:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return {
-        "rounds": said.rounds,
+        "rounds": f"{said.rounds} in turns" if said.in_turns else said.rounds,
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
         "python": platform.python_version(),
@@ -130,6 +137,32 @@ def _meet(run: Run, number: int, name: str, what: tuple[str, list[str]], cases: 
     model, _ = what
     if any(it.contestant == name and it.case == f"serving {model}" for it in run.failures):
         return  # it would fail again, and again after minutes
+    with suppress(ContestantError), _met(run, number, name, what) as contestant:
+        for case in cases:
+            _take(run, number, contestant, case)
+
+
+def _meet_together(
+    run: Run, said: argparse.Namespace, what: tuple[str, list[str]], cases: list[str]
+) -> None:
+    """All contestants at once, each case by one after the other: a machine is slow for minutes, and
+    what is asked in the same minute of all can be compared.
+    """
+    with ExitStack() as stack:
+        contestants = []
+        for name in said.contestants:
+            with suppress(ContestantError):
+                contestants.append(stack.enter_context(_met(run, 1, name, what)))
+        for number in range(1, said.rounds + 1):
+            for case in cases:
+                for contestant in contestants:
+                    _take(run, number, contestant, case, is_warm=number > 1)
+            contestants = [*contestants[1:], *contestants[:1]]  # nobody is always the first
+
+
+@contextmanager
+def _met(run: Run, number: int, name: str, what: tuple[str, list[str]]) -> Iterator[Contestant]:
+    """A contestant that is ready; one that cannot be measured is noted, and its error raised."""
     try:
         with CONTESTANTS[name](*what) as contestant:
             _say(f"round {number}: {contestant.name} is ready after {contestant.ready_s:.1f} s")
@@ -138,16 +171,25 @@ def _meet(run: Run, number: int, name: str, what: tuple[str, list[str]], cases: 
                 contestant.name,
                 {"front end": titles(everyone.front_end), "engine": titles(everyone.engine)},
             )
-            for case in cases:
-                try:
-                    figures = _start(contestant) if case == START else _measure(contestant, case)
-                    run.samples.append(Sample(contestant.name, case, figures))
-                except CaseError as error:
-                    _say(f"  {case}: {error}")
-                    run.failures.append(Failure(contestant.name, case, number, str(error)))
+            yield contestant
     except ContestantError as error:
         _say(f"round {number}: {error}")
-        run.failures.append(Failure(name, f"serving {model}", number, str(error)))
+        run.failures.append(Failure(name, f"serving {what[0]}", number, str(error)))
+        raise
+
+
+def _take(
+    run: Run, number: int, contestant: Contestant, case: str, *, is_warm: bool = False
+) -> None:
+    """One case of one contestant in one round."""
+    try:
+        figures = (
+            _start(contestant) if case == START else _measure(contestant, case, is_warm=is_warm)
+        )
+        run.samples.append(Sample(contestant.name, case, number, figures))
+    except (CaseError, ContestantError) as error:
+        _say(f"  {contestant.name}, {case}: {error}")
+        run.failures.append(Failure(contestant.name, case, number, str(error)))
 
 
 def _start(contestant: Contestant) -> dict[str, float]:
@@ -155,11 +197,12 @@ def _start(contestant: Contestant) -> dict[str, float]:
     return times | contestant.memory()
 
 
-def _measure(contestant: Contestant, case: str) -> dict[str, float]:
+def _measure(contestant: Contestant, case: str, *, is_warm: bool) -> dict[str, float]:
     """Run a case once to warm up, for some things are compiled when first needed; once for what it
     costs; and once more for health, which is asked for so often that it costs something itself.
     """
-    traffic(contestant, case)
+    if not is_warm:
+        traffic(contestant, case)
     before = contestant.processes()
     front_end_s, engine_s = cpu_s(before.front_end), cpu_s(before.engine)
     all_s, started_s = machine_cpu_s() - _client_s(), time.monotonic()
@@ -183,7 +226,7 @@ def _measure(contestant: Contestant, case: str) -> dict[str, float]:
     if tokens:
         figures["cpu_us_per_token"] = 1e6 * used_s / tokens
         figures["engine_cpu_us_per_token"] = 1e6 * engine_used_s / tokens
-    _say(f"  {case}: {used_s:.2f} s of CPU, {seen['took_s']:.1f} s")
+    _say(f"  {contestant.name}, {case}: {used_s:.2f} s of CPU, {seen['took_s']:.1f} s")
     return figures | contestant.memory()
 
 

@@ -83,11 +83,28 @@ Start = Callable[[str, list[str]], AbstractContextManager[Contestant]]
 @contextmanager
 def unigate(model: str, options: list[str]) -> Iterator[Contestant]:
     """This server, of the checkout that this file is in."""
+    with _unigate("unigate", ROOT, model, options) as it:
+        yield it
+
+
+@contextmanager
+def before(model: str, options: list[str]) -> Iterator[Contestant]:
+    """The same of another checkout, to see what a change has changed."""
+    checkout = os.environ.get(_BEFORE, "")
+    if not checkout or not (Path(checkout) / "app").is_dir():
+        raise ContestantError(f"name another checkout of this server in {_BEFORE}")
+    with _unigate("before", Path(checkout).resolve(), model, options) as it:
+        yield it
+
+
+def _unigate(
+    name: str, checkout: Path, model: str, options: list[str]
+) -> AbstractContextManager[Contestant]:
     port = _free_port()
     health = "/v1/health"
     command = [_beside_python("unigate"), "serve", model, *options, *_listen(port)]
-    with _running("unigate", [command], port, live=f"{health}/live", ready=f"{health}/ready") as it:
-        yield it
+    live, ready = f"{health}/live", f"{health}/ready"
+    return _running(name, [command], port, live=live, ready=ready, checkout=checkout)
 
 
 @contextmanager
@@ -129,7 +146,9 @@ CONTESTANTS: dict[str, Start] = {
     "vllm": vllm,
     "nginx": nginx,
     "vllm-rs": vllm_rs,
+    "before": before,
 }
+_BEFORE = "LOAD_BEFORE"
 _RUST_BINARY = "VLLM_RUST_FRONTEND_PATH"
 
 
@@ -172,10 +191,10 @@ def _free_port() -> int:
         return port
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+def _environment(checkout: Path, extra: Mapping[str, str]) -> dict[str, str]:
     defaults = {"VLLM_CPU_KVCACHE_SPACE": "2", "UNIGATE_DRAIN_DELAY_S": "0"}
     # Before what is installed: an editable installation may be another checkout's.
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(checkout), os.environ.get("PYTHONPATH")]))
     return {**defaults, **os.environ, **extra, "PYTHONPATH": path}
 
 
@@ -187,6 +206,7 @@ def _running(
     *,
     live: str = "/health",
     ready: str = "/health",
+    checkout: Path = ROOT,
     extra: Mapping[str, str] | None = None,
 ) -> Iterator[Contestant]:
     """Start the commands, wait until they are ready, and end all they started."""
@@ -197,7 +217,7 @@ def _running(
         for command in commands:
             process = subprocess.Popen(  # noqa: S603  # the servers under measurement
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=_environment(extra or {}), cwd=ROOT, start_new_session=True,
+                env=_environment(checkout, extra or {}), cwd=checkout, start_new_session=True,
             )  # fmt: skip
             stack.callback(_end, process)
             processes.append(process)

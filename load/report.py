@@ -39,6 +39,7 @@ class Sample:
 
     contestant: str
     case: str
+    round: int
     figures: dict[str, float]
 
 
@@ -65,7 +66,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A figure over the rounds; `ratio` to the baseline's median where there is one."""
+    """A figure over the rounds; `ratio` is the median of its ratios to the baseline's of the same
+    round, where there are any: rounds differ more than contestants of a round.
+    """
 
     median: float
     low: float
@@ -78,19 +81,21 @@ Table = dict[str, dict[str, dict[str, Measured]]]
 
 
 def tabulate(samples: list[Sample]) -> Table:
-    """Medians over the rounds, and their ratios."""
-    values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    """Medians over the rounds, of figures and of ratios."""
+    values: dict[tuple[str, str, str], dict[int, float]] = defaultdict(dict)
     for sample in samples:
         for figure in FIGURES:
             if figure in sample.figures:
-                values[sample.case, sample.contestant, figure].append(sample.figures[figure])
+                by_round = values[sample.case, sample.contestant, figure]
+                by_round[sample.round] = sample.figures[figure]
     table: Table = {}
     for (case, contestant, figure), found in values.items():
-        median = statistics.median(found)
-        base = values.get((case, BASELINE, figure))
-        ratio = median / statistics.median(base) if base and statistics.median(base) else None
+        base = values.get((case, BASELINE, figure), {})
+        ratios = [value / base[number] for number, value in found.items() if base.get(number)]
+        ratio = statistics.median(ratios) if ratios else None
         row = table.setdefault(case, {}).setdefault(contestant, {})
-        row[figure] = Measured(median, min(found), max(found), ratio)
+        low, high = min(found.values()), max(found.values())
+        row[figure] = Measured(statistics.median(found.values()), low, high, ratio)
     return table
 
 
@@ -119,7 +124,8 @@ def markdown(run: Run, table: Table) -> str:
     """A table for each case, with a column for each contestant, then what failed."""
     lines = [", ".join(f"{name} {value}" for name, value in run.circumstances.items()) + ".", ""]
     lines += [
-        f"Medians of the rounds, lowest to highest in brackets, × is the ratio to {BASELINE}.",
+        "Medians of the rounds, lowest to highest in brackets,",
+        f"× is the median of the ratios to {BASELINE} in the same round.",
         "CPU and memory are those of the front end's processes, without the engine's.",
     ]
     for case, row in table.items():

@@ -34,6 +34,18 @@ def test_a_contestant_that_does_not_start_is_in_the_report_once(tmp_path: Path) 
     assert "nothing-here" in failure["why"]
 
 
+def test_in_turns_one_that_does_not_start_leaves_the_others_to_be_asked(tmp_path: Path) -> None:
+    model = str(tmp_path / "nothing-here")
+    words = ("--in-turns", "--contestants", "before,unigate", "--cases", "start", "--model", model)
+    done = bench(*words, "--out", str(tmp_path))
+    assert done.returncode == 1
+    report = json.loads((tmp_path / "bench.json").read_text())
+    assert report["circumstances"]["rounds"] == "3 in turns"
+    before, unigate = report["failures"]
+    assert before["why"] == "name another checkout of this server in LOAD_BEFORE"
+    assert (unigate["contestant"], unigate["round"]) == ("unigate", 1)
+
+
 def test_what_is_not_known_is_refused_with_what_there_is() -> None:
     done = bench("--cases", "chat-8,chat-9")
     assert done.returncode == 2

@@ -7,11 +7,11 @@ from load.pictures import draw
 from load.report import Failure, Measured, Run, Sample, markdown, tabulate, write
 
 SAMPLES = [
-    Sample("vllm serve", "chat-8", {"cpu_us_per_token": 90.0, "ttft_p50_ms": 40.0}),
-    Sample("vllm serve", "chat-8", {"cpu_us_per_token": 110.0, "ttft_p50_ms": 20.0}),
-    Sample("vllm serve", "chat-8", {"cpu_us_per_token": 100.0, "ttft_p50_ms": 30.0}),
-    Sample("unigate", "chat-8", {"cpu_us_per_token": 25.0}),
-    Sample("unigate", "alone", {"cpu_us_per_request": 0.5, "took_s": 7.0}),
+    Sample("vllm serve", "chat-8", 1, {"cpu_us_per_token": 90.0, "ttft_p50_ms": 40.0}),
+    Sample("vllm serve", "chat-8", 2, {"cpu_us_per_token": 110.0, "ttft_p50_ms": 20.0}),
+    Sample("vllm serve", "chat-8", 3, {"cpu_us_per_token": 100.0, "ttft_p50_ms": 30.0}),
+    Sample("unigate", "chat-8", 3, {"cpu_us_per_token": 25.0}),
+    Sample("unigate", "alone", 1, {"cpu_us_per_request": 0.5, "took_s": 7.0}),
 ]
 
 
@@ -27,6 +27,19 @@ def test_a_figure_is_the_median_with_its_spread_and_ratio() -> None:
     assert "ttft_p50_ms" not in row["unigate"]
 
 
+def test_what_is_compared_is_of_the_same_round() -> None:
+    hours = {"quiet": (10.0, 4.0), "busy": (30.0, 12.0), "busier": (50.0, 25.0)}
+    samples = [
+        Sample(name, "x", number, {"cpu_us_per_token": value})
+        for number, values in enumerate(hours.values())
+        for name, value in zip(("vllm serve", "unigate"), values, strict=True)
+    ]
+    # Of the medians the ratio is 0.4 and, without the busy hour of one of them, 0.48.
+    assert tabulate(samples)["x"]["unigate"]["cpu_us_per_token"].ratio == 0.4
+    without = [sample for sample in samples if (sample.contestant, sample.round) != ("unigate", 1)]
+    assert tabulate(without)["x"]["unigate"]["cpu_us_per_token"].ratio == 0.45
+
+
 def test_without_the_baseline_there_is_no_ratio() -> None:
     assert tabulate(SAMPLES)["alone"]["unigate"] == {
         "cpu_us_per_request": Measured(0.5, 0.5, 0.5, None)
@@ -34,7 +47,7 @@ def test_without_the_baseline_there_is_no_ratio() -> None:
 
 
 def test_a_baseline_of_nothing_has_no_ratio() -> None:
-    samples = [Sample(name, "x", {"health_max_ms": 0.0}) for name in ("vllm serve", "unigate")]
+    samples = [Sample(name, "x", 1, {"health_max_ms": 0.0}) for name in ("vllm serve", "unigate")]
     assert tabulate(samples)["x"]["unigate"]["health_max_ms"].ratio is None
 
 
