@@ -31,6 +31,10 @@ class Relay:
         self._put(b"".join(frames))
         return self._room.is_set()
 
+    def write_around(self, head: bytes, middle: bytes, tail: bytes) -> bool:
+        """The same of one frame, of which there are three parts."""
+        return self.write(head + middle + tail)
+
     def comment(self) -> None:
         """As `Wire.comment`, between frames."""
         self._put(KEEP_ALIVE)

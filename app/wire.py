@@ -68,6 +68,14 @@ class Wire:
             self._transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return not self._flow.write_paused
 
+    def write_around(self, head: bytes, middle: bytes, tail: bytes) -> bool:
+        """The same of one frame, of which there are three parts."""
+        self.written += 1
+        if not self._transport.is_closing():
+            size = len(head) + len(middle) + len(tail)
+            self._transport.write(b"%x\r\n%b%b%b\r\n" % (size, head, middle, tail))
+        return not self._flow.write_paused
+
     def comment(self) -> None:
         """Send what readers of a stream skip, so that nothing on the way takes it for dead."""
         if self._comment is not None:

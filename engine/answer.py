@@ -11,6 +11,11 @@ class Wire(Protocol):
     def write(self, *frames: bytes) -> bool:
         """Send frames, in one piece; whether there is room for more."""
 
+    def write_around(self, head: bytes, middle: bytes, tail: bytes) -> bool:
+        """The same of one frame, which is in three parts: it is put together once, with all else
+        that goes around it.
+        """
+
     async def drain(self) -> None:
         """Wait for a slow reader until there is."""
 

@@ -7,7 +7,8 @@ for a token of a single stream. What is not taken at once goes pyzmq's way.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import zmq
@@ -15,6 +16,7 @@ from vllm.v1.engine.core_client import AsyncMPClient
 from zmq.backend import Socket as BackendSocket
 
 _EVENTS = int(zmq.EVENTS)
+_READABLE = int(zmq.POLLIN)
 _LAST = int(zmq.DONTWAIT)
 _MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 # As pyzmq's `copy_threshold`: what is larger is not copied.
@@ -83,6 +85,7 @@ class _Receiver:
     def __init__(self, socket: Any, taker: Taker) -> None:
         self._socket = socket
         self._shadow = socket._shadow_sock
+        self._events: Callable[[], Any] = partial(BackendSocket.get, self._shadow, _EVENTS)
         self._taker = taker
         self._close = socket.close
         self._fd: int = socket.getsockopt(zmq.FD)
@@ -112,7 +115,7 @@ class _Receiver:
         if self._came is None or self._came.done():
             # Nobody waits, perhaps for ever; asking for it ends that the descriptor is readable.
             # A message stays, for `_take`.
-            BackendSocket.get(self._shadow, _EVENTS)
+            self._events()
             return
         until_s = time.monotonic() + LONGEST_TURN_S
         try:
@@ -134,10 +137,10 @@ class _Receiver:
         asyncio.get_running_loop().call_soon(self._on_news)
 
     def _take(self) -> list[zmq.Frame] | None:
-        try:
-            frame = BackendSocket.recv(self._shadow, _LAST, False)
-        except zmq.Again:
+        # Of two looks one finds nothing, and to be told so by an exception costs three times this.
+        if not self._events() & _READABLE:
             return None
+        frame = BackendSocket.recv(self._shadow, _LAST, False)
         frames = [frame]
         while frame.more:
             frame = BackendSocket.recv(self._shadow, _LAST, False)

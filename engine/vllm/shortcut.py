@@ -168,8 +168,8 @@ class Shortcut:
         texts = self._texts
         for token_id in token_ids:  # as the detokenizer's `update`
             self._token_ids.append(token_id)
-            text = texts[token_id] if texts is not None and self._is_complete else ""
-            if not text:
+            text = texts[token_id] if texts is not None and self._is_complete else None
+            if text is None:
                 text = self._decode(token_id)
                 self._is_complete = bool(text)
             self._text += text
@@ -209,11 +209,14 @@ class Shortcut:
             return
         self._is_due = False
         text, self._text = self._text, ""
+        frame = self._frame
         try:
             if self._was_vllms:
                 self._was_vllms = False
                 text = self._detokenizer.get_next_output_text(finished=False, delta=True) + text
-            has_room = not text or self._wire.write(self._frame.of(text))
+            has_room = not text or self._wire.write_around(
+                frame.head, orjson.dumps(text), frame.tail
+            )
         except Exception as error:  # noqa: BLE001  # others of this turn are not to suffer
             self._on_error(error)
             return

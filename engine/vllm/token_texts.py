@@ -15,21 +15,25 @@ _NO_LETTER = "\N{REPLACEMENT CHARACTER}"
 _MOST = 1 << 15
 
 
-class TokenTexts(dict[int, str]):
-    """By token, learned when first asked for; nothing where those around it have to be known."""
+class TokenTexts(dict[int, str | None]):
+    """By token, learned when first asked for; None where those around it have to be known.
+
+    A special token that is skipped has no text, whatever stands around it.
+    """
 
     def __init__(self, tokenizer: Tokenizer, *, skip_special_tokens: bool) -> None:
         super().__init__()
         self.tokenizer = tokenizer
         self._skip_special_tokens = skip_special_tokens
 
-    def __missing__(self, token_id: int) -> str:
+    def __missing__(self, token_id: int) -> str | None:
+        text: str | None
         try:
             text = self.tokenizer.decode([token_id], skip_special_tokens=self._skip_special_tokens)
         except (OverflowError, TypeError):  # no token at all, which is for vLLM to tell
-            return ""
+            return None
         if _NO_LETTER in text:
-            text = ""
+            text = None
         if len(self) < _MOST:
             self[token_id] = text
         return text

@@ -139,3 +139,17 @@ def test_what_nobody_asks_for_does_not_gather(demo: Path) -> None:
             "vllm:request_params_n_count", {"model_name": str(demo), "engine": "0"}
         )
         assert count == 3000
+
+
+def test_latencies_of_tokens_do_not_gather_either(demo: Path) -> None:
+    with logger_of(StepStatLogger, demo) as logger:
+        for _ in range(100):
+            stats: Any = IterationStats()  # type: ignore[no-untyped-call]  # vLLM's
+            stats.inter_token_latencies_iter += [0.01] * 256
+            logger.record(None, stats)
+            latencies: Any = logger.histogram_inter_token_latency[0]
+            assert latencies.noted < 2048 + 256
+        count = REGISTRY.get_sample_value(
+            "vllm:inter_token_latency_seconds_count", {"model_name": str(demo), "engine": "0"}
+        )
+        assert count == 25600

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from vllm.v1.engine.detokenizer import IncrementalDetokenizer
 
 from engine.vllm.token_texts import Vocabularies
+from tests.support.calls import times_called
 from tests.support.stepped_engine import TEXT, Engine, Wire, begin, run, turn
 
 
@@ -53,6 +54,25 @@ def test_each_step_has_the_text_that_vllm_gives_it(
     run(scenario)
 
 
+def test_special_tokens_that_are_skipped_have_nothing_decoded(demo: Path) -> None:
+    async def scenario() -> None:
+        engine, wire = Engine(demo), Wire()
+        running = await begin(await engine.open(), wire)
+        words, end = engine.ids("Once upon a time, and then"), engine.tokenizer.eos_token_id
+        await engine.feed(words[:5])
+
+        def end_now_and_then() -> None:
+            for token in (end, end, words[5], end, words[6]):
+                engine.step(token)
+
+        assert times_called({"decode_next"}, end_now_and_then) == 0
+        await turn()
+        assert wire.text() == engine.tokenizer.decode(words[:7])
+        running.cancel()
+
+    run(scenario)
+
+
 def known(tokenizer: Any, engine: Engine, **params: Any) -> Any:
     for name, value in params.items():
         setattr(engine.request.sampling_params, name, value)
@@ -66,9 +86,9 @@ def test_what_is_looked_up_has_been_decoded_once(demo: Path) -> None:
     assert len(fox) > 1
     assert "".join(texts[token] for token in engine.ids("Once upon")) == "Once upon"
     words = len(texts)
-    assert [texts[token] for token in fox] == [""] * len(fox)
-    assert texts[engine.tokenizer.eos_token_id] == ""
-    assert texts[1 << 40] == ""
+    assert [texts[token] for token in fox] == [None] * len(fox)
+    assert texts[engine.tokenizer.eos_token_id] == ""  # it is skipped, wherever it stands
+    assert texts[1 << 40] is None
     assert len(texts) == words + len(set(fox)) + 1  # what is no token is not kept
 
 

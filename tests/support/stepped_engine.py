@@ -35,6 +35,9 @@ class Wire:
         self.pieces.append(b"".join(frames))
         return len(self.pieces) < self.room
 
+    def write_around(self, head: bytes, middle: bytes, tail: bytes) -> bool:
+        return self.write(head + middle + tail)
+
     async def drain(self) -> None:
         await self.is_read.wait()
 
