@@ -2,11 +2,15 @@
 
 Requests that arrive together would all be read, rendered and admitted in one turn of the loop, and
 those that end in one step would all be answered in one; a probe or the next token of everybody else
-would wait for all of them.
+would wait for all of them. Where each takes long, as with tools, one gets in at a time.
 """
 
 import asyncio
+import time
 from collections import deque
+
+# Two plain chats take less, two with tools more.
+_LONG_TURN_S = 0.004
 
 
 class Turnstile:
@@ -18,12 +22,14 @@ class Turnstile:
         self._left = per_turn
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_turning = False
+        self._turned_s = 0.0
 
     async def enter(self) -> None:
         """Return when it is one's turn."""
         loop = asyncio.get_running_loop()
         if not self._is_turning:
             self._is_turning = True
+            self._turned_s = time.monotonic()
             loop.call_soon(self._turn, loop)
         if self._left:
             self._left -= 1
@@ -33,7 +39,9 @@ class Turnstile:
         await mine
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._left = self._per_turn
+        now_s = time.monotonic()
+        took_s, self._turned_s = now_s - self._turned_s, now_s
+        self._left = self._per_turn if took_s < _LONG_TURN_S else 1
         while self._waiting and self._left:
             first = self._waiting.popleft()
             if not first.done():  # who waited may have left
