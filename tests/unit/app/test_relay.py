@@ -39,9 +39,9 @@ def test_everything_arrives_in_order_however_it_is_written() -> None:
         to.write(b"2", b"3")
         await asyncio.sleep(0.01)
         to.write(b"4")
-        to.write(b"5")
+        to.write_around(b"5", b"6", b"7")
 
-    assert sent(write) == b"12345"
+    assert sent(write) == b"1234567"
 
 
 def test_nothing_is_sent_where_nothing_is_written() -> None:

@@ -31,6 +31,11 @@ def test_many_at_once_are_counted_as_one_by_one(values: list[float]) -> None:
     for value in values:
         theirs.observe(value)
     assert samples(ours) == pytest.approx(samples(theirs))
+    noted = NotedHistogram("x", "x", buckets=BOUNDS, registry=CollectorRegistry())
+    noted.observe_all(values)
+    assert noted.noted == len(values)
+    assert samples(noted) == pytest.approx(samples(theirs))
+    assert noted.noted == 0
 
 
 @given(st.lists(st.floats(-1, 5) | st.sampled_from(BOUNDS) | st.none(), max_size=20))
