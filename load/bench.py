@@ -157,6 +157,7 @@ def _meet_together(
             for case in cases:
                 for contestant in contestants:
                     _take(run, number, contestant, case, is_warm=number > 1)
+            cases = [case for case in cases if case != START]  # there is one
             contestants = [*contestants[1:], *contestants[:1]]  # nobody is always the first
 
 

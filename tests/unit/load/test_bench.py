@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.support.wait import wait_until
 
@@ -34,7 +35,10 @@ def test_a_contestant_that_does_not_start_is_in_the_report_once(tmp_path: Path) 
     assert "nothing-here" in failure["why"]
 
 
-def test_in_turns_one_that_does_not_start_leaves_the_others_to_be_asked(tmp_path: Path) -> None:
+def test_in_turns_one_that_does_not_start_leaves_the_others_to_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOAD_BEFORE", raising=False)
     model = str(tmp_path / "nothing-here")
     words = ("--in-turns", "--contestants", "before,unigate", "--cases", "start", "--model", model)
     done = bench(*words, "--out", str(tmp_path))
