@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
+from copy import copy
 from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -18,6 +18,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.core_client import AsyncMPClient
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.output_processor import RequestOutputCollector
+from vllm.v1.engine.parallel_sampling import ParentRequest
 from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import SchedulerStats
 
@@ -27,6 +28,7 @@ from engine.errors import EngineError
 from engine.load import Load, OnPulse
 from engine.vllm.engine_socket import talk_directly
 from engine.vllm.generation import Generation, created
+from engine.vllm.handed_over import note_requests
 from engine.vllm.metering import meter
 from engine.vllm.plain_tokens import PlainTokens
 from engine.vllm.sampling_room import check_room
@@ -39,10 +41,6 @@ from engine.vllm.unread import Unread
 _CACHED = ("token", "embeds", "multimodal")
 # How long the news of a process's end may take from the fork server to this process.
 _NEWS_S = 0.2
-
-handed_over: ContextVar[list[tuple[EngineCoreRequest, str | None]]] = ContextVar("handed_over")
-"""What the engine got for the request that is being answered, each with its prompt's text; only
-where somebody wants to know."""
 
 
 class EngineClient(AsyncLLM):
@@ -61,6 +59,7 @@ class EngineClient(AsyncLLM):
 
         super().__init__(*arguments, **options)
         meter(self.output_processor)
+        note_requests(self.output_processor)
         self.output_processor.tokenizer = remember_single_tokens(self.output_processor.tokenizer)
         core = self.engine_core
         assert isinstance(core, AsyncMPClient)  # vLLM makes no other for a server
@@ -104,7 +103,7 @@ class EngineClient(AsyncLLM):
             request.cache_salt = cache_salt() or None
             self._run_output_handler()
             queue = RequestOutputCollector(request.params.output_kind, request.request_id)
-            await self._add_request(request, text, None, 0, queue)
+            await self._add_each(request, text, queue)
             return queue
 
         return self._prepare(add, request_id, len(request.prompt_token_ids or ()))
@@ -114,13 +113,24 @@ class EngineClient(AsyncLLM):
         if self.output_handler is None and self._steps is not None:
             self.output_handler = asyncio.ensure_future(self._steps.handle())
 
-    async def _add_request(
-        self, request: EngineCoreRequest, prompt: str | None, *rest: Any
+    async def _add_each(
+        self, request: EngineCoreRequest, text: str, queue: RequestOutputCollector
     ) -> None:
-        await super()._add_request(request, prompt, *rest)
-        seen = handed_over.get(None)
-        if seen is not None:
-            seen.append((request, prompt))
+        """A request for each answer, as AsyncLLM.add_request adds them."""
+        answers = request.params.n  # type: ignore[union-attr]  # of a model that generates
+        if answers == 1:
+            await self._add_request(request, text, None, 0, queue)
+            return
+        self.check_admission(answers, request.request_id)
+        parent = ParentRequest(request)
+        try:
+            for index in range(answers):
+                mine = copy(request)
+                mine.request_id, mine.sampling_params = parent.get_child_info(index)
+                await self._add_request(mine, text, parent, index, queue)
+        except BaseException:
+            await self.abort(parent.request_id, internal=True)
+            raise
 
     def _prepare(
         self, add: Callable[[], Awaitable[RequestOutputCollector]], request_id: str, tokens: int

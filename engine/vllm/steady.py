@@ -51,6 +51,13 @@ class SteadyChat(Honest, OpenAIServingChat):
             return None
         return self._make_parser(request, tokenizer, self._effective_chat_template_kwargs(request))
 
+    def tools_of(self, request: ChatCompletionRequest) -> list[dict[str, Any]] | None:
+        """What the chat template is told of a request's tools, as vLLM's renderer has it."""
+        hides = self.online_renderer.exclude_tools_when_tool_choice_none
+        if request.tools is None or (hides and request.tool_choice == "none"):
+            return None
+        return [tool.model_dump() for tool in request.tools]
+
     def chat_completion_stream_generator(
         self, *arguments: Any, **options: Any
     ) -> AsyncGenerator[str]:

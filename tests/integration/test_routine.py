@@ -2,14 +2,16 @@
 
 import asyncio
 import re
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from vllm.entrypoints.openai.chat_completion.protocol import (
+    ChatCompletionRequest,
     ChatCompletionResponse,
     ChatCompletionResponseChoice,
     ChatMessage,
@@ -32,8 +34,31 @@ SYSTEM = {"role": "system", "content": "Be brief. 漢字 🦊"}
 ANSWER = {"role": "assistant", "content": 'It is "fast".\n'}
 FOLLOWED = re.compile(r"^unigate_routine_requests_total (\S+)$", re.MULTILINE)
 # Means nothing, but has vLLM answer.
-LONG_WAY = {"logprobs": False}
+LONG_WAY = {"echo": False}
 _seeds = count(1000)
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get the weather {{ of }} a city: 漢字 🦊",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string", "maxLength": 10}},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    },
+}
+CLOCK = {"type": "function", "function": {"name": "get_time", "strict": False}}
+NAMED = {"type": "function", "function": {"name": "get_weather"}}
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 10}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON}}
 
 CHATS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -53,8 +78,38 @@ CHATS: dict[str, dict[str, Any]] = {
     "penalties": {"presence_penalty": 1, "frequency_penalty": 1, "repetition_penalty": 1.2},
     "one": {"n": 1, "max_tokens": 1},
     "ignore-eos": {"ignore_eos": True, "max_tokens": 60},
-}
-USAGES: list[dict[str, Any]] = [{"include_usage": True}, {"include_usage": False}]
+    "several": {"n": 3, "temperature": 1, "stop": ["e"]},
+    "logprobs": {"logprobs": True, "top_logprobs": 3},
+    "logprobs-of-several": {"logprobs": True, "n": 2, "temperature": 1},
+    "bias": {"logit_bias": {"40": 5.5}},
+    "object": {"response_format": {"type": "json_object"}},
+    "schema": {"response_format": FORMAT, "max_tokens": 60},
+    "choice": {"structured_outputs": {"choice": ["yes", "no"]}},
+    "tools": {"tools": [WEATHER, CLOCK]},
+    "tools-unused": {"tools": [WEATHER], "tool_choice": "none"},
+    "tools-required": {"tools": [WEATHER], "tool_choice": "required", "max_tokens": 60},
+    "tools-of-several": {
+        "tools": [CLOCK, WEATHER], "tool_choice": "required", "max_tokens": 60, "n": 2,
+        "temperature": 1,
+    },
+    "tool-named": {"tools": [CLOCK, WEATHER], "tool_choice": NAMED, "max_tokens": 60},
+    "one-call": {
+        "tools": [WEATHER], "tool_choice": "required", "max_tokens": 60,
+        "parallel_tool_calls": False,
+    },
+    "cut-call": {"tools": [WEATHER], "tool_choice": "required", "max_tokens": 9},
+    "many-tools": {"tools": [WEATHER] * 30, "tool_choice": "required", "max_tokens": 60},
+    "thinking": {"chat_template_kwargs": {"thinking": True}},
+    "effort": {"reasoning_effort": "high", "include_reasoning": False},
+    "token-ids": {"stop_token_ids": [7], "min_tokens": 2, "skip_special_tokens": False},
+}  # fmt: skip
+USAGE = {"include_usage": True}
+STREAMS: list[tuple[str, dict[str, Any] | None]] = [
+    *((name, USAGE) for name in CHATS),
+    *((name, None) for name in ("plain", "several", "schema", "tools-required")),
+    *((name, {"include_usage": False}) for name in ("plain", "logprobs")),
+    *((name, USAGE | {"continuous_usage_stats": True}) for name in ("plain", "tools")),
+]
 
 
 def followed(server: Server) -> float:
@@ -80,22 +135,46 @@ def whole(server: Server, body: dict[str, Any]) -> Any:
     answer = response.json()
     assert re.fullmatch("chatcmpl-[0-9a-f]{32}", answer.pop("id"))
     assert answer.pop("created") > 1_700_000_000
+    for choice in answer["choices"]:
+        for call in choice["message"].get("tool_calls", []):
+            assert call.pop("id")
     return answer
 
 
-def streamed(server: Server, body: dict[str, Any]) -> tuple[str, list[Any]]:
-    """The text, and what its frames have beside it; how many there are is a matter of time."""
+class Streamed(NamedTuple):
+    """What does not depend on how an answer was cut into frames, nor on their order."""
+
+    texts: dict[int, str]
+    """By choice."""
+
+    calls: dict[tuple[int, int], list[str]]
+    """Names and arguments, by choice and call."""
+
+    logprobs: dict[int, list[Any]]
+    beside: list[Any]
+    """What else there is in frames, each once."""
+
+
+def streamed(server: Server, body: dict[str, Any]) -> Streamed:
     with stream(server.url + CHAT, body) as response:
         frames = list(events(response))
     assert frames.pop() == DONE
     assert len({(frame.pop("id"), frame.pop("created")) for frame in frames}) == 1
-    text, beside = "", []
+    seen = Streamed(defaultdict(str), {}, defaultdict(list), [])
     for frame in frames:
         for choice in frame["choices"]:
-            text += choice["delta"].pop("content", "")
-        if frame not in beside:
-            beside.append(frame)
-    return text, beside
+            index, delta = choice["index"], choice["delta"]
+            seen.texts[index] += delta.pop("content", None) or ""
+            logprobs = choice.pop("logprobs", None)
+            seen.logprobs[index] += logprobs["content"] if logprobs else []
+            for call in delta.pop("tool_calls", []):
+                named = seen.calls.setdefault((index, call["index"]), ["", ""])
+                named[0] += call["function"].get("name") or ""
+                named[1] += call["function"].get("arguments") or ""
+        if frame not in seen.beside:
+            seen.beside.append(frame)
+    seen.beside.sort(key=str)
+    return seen
 
 
 @pytest.mark.parametrize("name", CHATS)
@@ -110,8 +189,7 @@ def test_it_is_the_same_answer(server: Server, name: str) -> None:
     assert followed(server) == before + 2
 
 
-@pytest.mark.parametrize("usage", [None, *USAGES], ids=["silent", "usage", "no-usage"])
-@pytest.mark.parametrize("name", CHATS)
+@pytest.mark.parametrize(("name", "usage"), STREAMS)
 def test_it_is_the_same_stream(server: Server, name: str, usage: dict[str, Any] | None) -> None:
     body = own_shape(CHATS[name] | {"stream_options": usage})
     expected = streamed(server, body | LONG_WAY)
@@ -140,11 +218,7 @@ def test_each_gets_the_answer_to_its_own_text(server: Server) -> None:
 
 
 MORE: dict[str, dict[str, Any]] = {
-    "n": {"n": 2, "temperature": 1},
-    "logprobs": {"logprobs": True},
-    "tools": {"tools": [{"type": "function", "function": {"name": "f"}}]},
-    "format": {"response_format": {"type": "json_object"}},
-    "thinking": {"chat_template_kwargs": {"enable_thinking": True}},
+    "documents": {"documents": [{"title": "t", "text": "?"}]},
     "priority": {"priority": 1},
     "unknown": {"unheard-of": 1},
     "parts": {"messages": [{"role": "user", "content": [{"type": "text", "text": "?"}]}]},
@@ -214,7 +288,7 @@ def test_messages_of_other_kinds_have_no_shape(messages: object) -> None:
 
 
 def test_a_request_without_end_has_no_shape() -> None:
-    assert shape_of({"messages": QUESTION, "stop": ["x" * 2000]}) is None
+    assert shape_of({"messages": QUESTION, "stop": ["x" * 20_000]}) is None
     assert shape_of({"messages": QUESTION, "user": 7}) is None
 
 
@@ -225,35 +299,39 @@ async def answer() -> Answer:
     return ANSWERED
 
 
+def asking(user: str) -> ChatCompletionRequest:
+    return ChatCompletionRequest.model_validate({"messages": QUESTION, "user": user})
+
+
 def test_clients_cannot_fill_the_memory_with_shapes() -> None:
     learned = []
 
-    async def learn(request: Any, handed_over: Any) -> None:
-        del handed_over
-        learned.append(request)
+    async def learn(asked: Any, request: Any, handed_over: Any) -> None:
+        assert asked == request
+        assert not handed_over
+        learned.append(request.user)
 
     async def scenario() -> None:
         routines = Routines(learn)
         for number in range(3000):
             shape = b"%d" % number
-            request: Any = shape
+            request = asking(str(number))
             for _ in range(3):
                 assert await routines.watch(shape, request, answer()) is ANSWERED
-        assert learned == [b"%d" % number for number in range(3000)]
+        assert learned == [str(number) for number in range(3000)]
         assert len(routines._known) == len(routines._seen) == 256
 
     asyncio.run(scenario())
 
 
 def test_what_cannot_be_learned_is_answered_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
-    async def learn(request: Any, handed_over: Any) -> None:
+    async def learn(asked: Any, request: Any, handed_over: Any) -> None:
         raise RuntimeError("vLLM has changed")
 
     async def scenario() -> None:
         routines = Routines(learn)
-        request: Any = None
         for _ in range(4):
-            assert await routines.watch(b"shape", request, answer()) is ANSWERED
+            assert await routines.watch(b"shape", asking("x"), answer()) is ANSWERED
             assert routines.of(b"shape") is None
 
     asyncio.run(scenario())
@@ -264,7 +342,7 @@ def test_a_client_that_leaves_while_is_learned_takes_the_stream_along() -> None:
     closed = []
     learning = asyncio.Event()
 
-    async def learn(request: Any, handed_over: Any) -> None:
+    async def learn(asked: Any, request: Any, handed_over: Any) -> None:
         learning.set()
         await asyncio.sleep(60)
 
@@ -279,9 +357,8 @@ def test_a_client_that_leaves_while_is_learned_takes_the_stream_along() -> None:
 
     async def scenario() -> None:
         routines = Routines(learn)
-        request: Any = None
-        await routines.watch(b"shape", request, streamed())
-        second = asyncio.ensure_future(routines.watch(b"shape", request, streamed()))
+        await routines.watch(b"shape", asking("x"), streamed())
+        second = asyncio.ensure_future(routines.watch(b"shape", asking("x"), streamed()))
         await learning.wait()
         second.cancel()
         await asyncio.wait({second})

@@ -33,7 +33,7 @@ _NOT_VARIABLES = frozenset({
 _MOST_CHARACTERS = 1024
 # Of templates, around each.
 _AROUND_MESSAGE = 16
-_ALWAYS = {"tools": None, "documents": None, "add_generation_prompt": False}
+_ALWAYS = {"documents": None, "add_generation_prompt": False}
 
 
 class Prompt(NamedTuple):
@@ -57,9 +57,10 @@ class Prompts:
         *,
         has_parts: bool,
         context: int,
+        characters: int,
     ) -> None:
         """`has_parts` is whether the template expects a text as a list of one; `context` is how
-        many tokens prompt and answer may have together.
+        many tokens prompt and answer may have together, and `characters` what the variables add.
         """
         self._renderer = renderer
         self._tokenizer = renderer.tokenizer
@@ -68,12 +69,16 @@ class Prompts:
         self._params = params
         self._has_parts = has_parts
         self._context = context
+        self._characters = characters
 
     @classmethod
     def of(
         cls, renderer: BaseRenderer[Any], model: ModelConfig, chat: ChatParams, tok: TokenizeParams
     ) -> Self | None:
-        """By vLLM's parameters for one of them; None where more than a template makes a prompt."""
+        """By vLLM's parameters for one of them, the tools among those of the template.
+
+        None where more than a template makes a prompt.
+        """
         tokenizer = renderer.get_tokenizer()
         if not isinstance(renderer, HfRenderer) or not _fills_in_only(tokenizer):
             return None
@@ -81,21 +86,23 @@ class Prompts:
             return None
         wanted = chat.get_apply_chat_template_kwargs()
         given = wanted.pop("chat_template", None)
-        template = resolve_chat_template(tokenizer, given, None, model_config=model)
-        if template is None or wanted.get("tools") or wanted.get("documents"):
+        tools = wanted.pop("tools", None)
+        template = resolve_chat_template(tokenizer, given, tools, model_config=model)
+        if template is None or wanted.get("documents"):
             return None
         wanted = resolve_chat_template_kwargs(tokenizer, template, wanted)
         named = {name: it for name, it in wanted.items() if name not in _NOT_VARIABLES}
         form = resolve_chat_template_content_format(
-            given, None, chat.chat_template_content_format, tokenizer, model_config=model
+            given, tools, chat.chat_template_content_format, tokenizer, model_config=model
         )
         return cls(
             renderer,
             _compile_jinja_template(template),
-            {**_ALWAYS, **tokenizer.special_tokens_map, **named},
+            {**_ALWAYS, **tokenizer.special_tokens_map, **named, "tools": tools},
             tok,
             has_parts=form == "openai",
             context=model.max_model_len,
+            characters=len(repr(tools)) if tools else 0,
         )
 
     async def of_messages(self, messages: Messages) -> Prompt | None:
@@ -105,7 +112,9 @@ class Prompts:
         or that the template refuses it.
         """
         arrived_s = time.time()
-        characters = sum(_AROUND_MESSAGE + len(message["content"]) for message in messages)
+        characters = self._characters + sum(
+            _AROUND_MESSAGE + len(message["content"]) for message in messages
+        )
         make = partial(self._made_of, messages)
         try:
             if characters <= _MOST_CHARACTERS:

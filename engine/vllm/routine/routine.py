@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from copy import copy
 from typing import Any
 
@@ -17,6 +17,7 @@ from vllm.v1.engine import EngineCoreRequest
 from engine.answer import Whole
 from engine.vllm.client import EngineClient
 from engine.vllm.generation import Generation
+from engine.vllm.handed_over import HandedOver
 from engine.vllm.routine.answers import Document, Frames, Outputs, each, has_counts_only
 from engine.vllm.routine.prompt import Messages, Prompt, Prompts
 from engine.vllm.steady import SteadyChat, is_transparent
@@ -52,20 +53,23 @@ class Routine:
         cls,
         chat: SteadyChat,
         client: EngineClient,
+        asked: ChatCompletionRequest,
         request: ChatCompletionRequest,
-        handed_over: Sequence[tuple[EngineCoreRequest, str | None]],
+        handed_over: HandedOver,
     ) -> "Routine | None":
-        """From a request that has gone vLLM's way, and what the engine got for it.
+        """From a request that has gone vLLM's way: as it came, as vLLM had it once it was rendered,
+        and what the engine got for it.
 
         None if the engine would have got anything else.
         """
+        variables = {**(chat.default_chat_template_kwargs or {}), "tools": chat.tools_of(asked)}
         prompts = Prompts.of(
             client.renderer,
             client.model_config,
-            request.build_chat_params(
+            asked.build_chat_params(
                 chat.chat_template, chat.chat_template_content_format
-            ).with_defaults(chat.default_chat_template_kwargs),
-            request.build_tok_params(client.model_config),
+            ).with_defaults(variables),
+            asked.build_tok_params(client.model_config),
         )
         if prompts is None or len(handed_over) != 1:
             return None
@@ -138,11 +142,17 @@ class Routine:
 
     async def _learn_answers(self) -> None:
         chat = self._chat
-        tells_more = chat.enable_per_request_metrics or chat.enable_prompt_tokens_details
+        asked = self._request
+        tells_more = (
+            chat.enable_per_request_metrics
+            or chat.enable_prompt_tokens_details
+            or asked.logprobs
+            or asked.n not in (None, 1)
+        )
         observed = self._client.vllm_config.observability_config
         if self._needs_parser or tells_more or observed.per_request_spec_decode_metrics != "none":
             return
-        if self._request.stream:
+        if asked.stream:
             self._frames = await Frames.of(self._vllms_frames)
         else:
             self._document = await Document.of(self._vllms_whole)

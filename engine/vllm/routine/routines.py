@@ -1,14 +1,13 @@
 """The routines of a model: which request has one, and when one is learned."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
-from vllm.v1.engine import EngineCoreRequest
 
 from engine.answer import Answer, Stream
-from engine.vllm.client import handed_over
+from engine.vllm.handed_over import HandedOver, handed_over
 from engine.vllm.routine.routine import Routine
 
 log = logging.getLogger(__name__)
@@ -17,8 +16,7 @@ log = logging.getLogger(__name__)
 _MOST = 256
 
 Learn = Callable[
-    [ChatCompletionRequest, Sequence[tuple[EngineCoreRequest, str | None]]],
-    Awaitable[Routine | None],
+    [ChatCompletionRequest, ChatCompletionRequest, HandedOver], Awaitable[Routine | None]
 ]
 
 
@@ -26,7 +24,7 @@ class Routines:
     """By shape; learned from the second request of it, since many come once."""
 
     def __init__(self, learn: Learn) -> None:
-        """`learn` gets a request as vLLM has it, and what the engine got for it."""
+        """`learn` gets a request as it came, as vLLM has it in the end, and what the engine got."""
         self._learn = learn
         self._known: dict[bytes, Routine | None] = {}
         """None where there is none to learn."""
@@ -46,14 +44,15 @@ class Routines:
         if shape not in self._seen:
             _keep(self._seen, shape, None)
             return await answer
-        seen: list[tuple[EngineCoreRequest, str | None]] = []
+        asked = request.model_copy(deep=True)  # parsers write to it
+        seen: HandedOver = []
         token = handed_over.set(seen)
         try:
             answered = await answer
         finally:
             handed_over.reset(token)
         try:
-            _keep(self._known, shape, await self._learned(request, seen))
+            _keep(self._known, shape, await self._learned(asked, request, seen))
         except BaseException:  # the client has left, and nobody else knows of the stream
             if isinstance(answered, Stream):
                 await answered.close()
@@ -61,10 +60,10 @@ class Routines:
         return answered
 
     async def _learned(
-        self, request: ChatCompletionRequest, seen: Sequence[tuple[EngineCoreRequest, str | None]]
+        self, asked: ChatCompletionRequest, request: ChatCompletionRequest, seen: HandedOver
     ) -> Routine | None:
         try:
-            return await self._learn(request, seen)
+            return await self._learn(asked, request, seen)
         except Exception:  # what is not learned does no harm: vLLM's way is there
             log.exception("engine.routine_not_learned")
             return None

@@ -9,13 +9,17 @@ import orjson
 _FIELDS = frozenset({
     "messages", "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n",
     "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty",
-    "repetition_penalty", "seed", "stop", "ignore_eos", "user",
+    "repetition_penalty", "seed", "stop", "ignore_eos", "user", "logprobs", "top_logprobs",
+    "logit_bias", "response_format", "structured_outputs", "tools", "tool_choice",
+    "parallel_tool_calls", "reasoning_effort", "include_reasoning", "chat_template_kwargs",
+    "min_tokens", "stop_token_ids", "skip_special_tokens",
 })  # fmt: skip
 _ROLES = frozenset({"system", "user", "assistant"})
 _MESSAGE = {"role", "content"}
 # vLLM takes such a line out of what the system says (renderers/chat_utils.py).
 _TAKEN_OUT = "x-anthropic-billing-header"
-_LONGEST_BYTES = 1024
+# Tools of an agent are some thousand.
+_LONGEST_BYTES = 16 << 10
 
 
 def shape_of(request: Mapping[str, Any]) -> bytes | None:
