@@ -10,6 +10,8 @@ _WEATHER = {
     "function": {
         "name": "get_weather",
         "description": "Get the current weather in a city",
+        # Without it vLLM leaves the arguments free, and unigate does not: not the same work.
+        "strict": True,
         "parameters": {
             "type": "object",
             "properties": {"city": {"type": "string", "maxLength": 40}},

@@ -80,6 +80,8 @@ CHATS: dict[str, dict[str, Any]] = {
     "ignore-eos": {"ignore_eos": True, "max_tokens": 60},
     "several": {"n": 3, "temperature": 1, "stop": ["e"]},
     "logprobs": {"logprobs": True, "top_logprobs": 3},
+    "logprobs-without-text": {"logprobs": True, "ignore_eos": True, "max_tokens": 60},
+    "logprobs-of-all": {"logprobs": True, "top_logprobs": 20},
     "logprobs-of-several": {"logprobs": True, "n": 2, "temperature": 1},
     "bias": {"logit_bias": {"40": 5.5}},
     "object": {"response_format": {"type": "json_object"}},

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
+from vllm.logprobs import Logprob
 from vllm.outputs import CompletionOutput, RequestOutput
 
 from engine.vllm.routine.blanks import Blanks
+from engine.vllm.routine.logprobs_text import LogprobsText
 from engine.vllm.shortcut import PlainFrame
 
 # Neither a text nor a number that vLLM writes by itself.
 _ID = "chatcmpl-9f2c1e64b0d84a7d"
 _TEXTS = ("1d5e0c3b7a", "4b8f2a6e90", "c07d93e1f5")
+_SILENT = ""
 _PROMPT_TOKENS, _TOKENS = 7919, 3
 _ENDS = {"finish": '"finish_reason":"stop"', "stop": '"stop_reason":null'}
 _COUNTS = {
@@ -24,6 +27,8 @@ _COUNTS = {
     "total": f'"total_tokens":{_PROMPT_TOKENS + _TOKENS}',
     "completion": f'"completion_tokens":{_TOKENS}',
 }
+# What a token is, and what else it might have been.
+_LIKELY = {number: Logprob(-0.125 * number, number, f"7{number}e5d") for number in range(1, 30)}
 _HOLE = b"\0"  # JSON escapes it
 DONE = "data: [DONE]\n\n"
 
@@ -58,7 +63,7 @@ class Document:
     @classmethod
     async def of(cls, whole: Whole) -> Self | None:
         """As this method of vLLM's makes it."""
-        output = _output(_TEXTS[0], [1] * _TOKENS, "stop")
+        output = _output(_TEXTS[0], [1] * _TOKENS, is_last=True)
         answer = await whole(each(output), _ID)
         values = {"id": _ID, "created": _created(answer.created), "text": f'"{_TEXTS[0]}"'}
         blanks = Blanks.of(answer.model_dump_json(), values | _ENDS | _COUNTS)
@@ -79,28 +84,47 @@ class Frames:
     text: Blanks
     last: Blanks
     last_without_text: Blanks
+    silent: Blanks | None
+    """Of a token without text; None where that has no frame."""
+
     usage: Blanks | None
     """None where it is not asked for."""
 
+    logprobs: LogprobsText | None
+    """None where they are not asked for."""
+
     @classmethod
-    async def of(cls, streamed: Streamed) -> Self | None:
-        """As this method of vLLM's makes them."""
-        (first, second, last, rest) = await _frames_of(streamed, _TEXTS)
-        (_, _, bare, _) = await _frames_of(streamed, (*_TEXTS[:2], ""))
+    async def of(cls, streamed: Streamed, logprobs: LogprobsText | None = None) -> Self | None:
+        """As this method of vLLM's makes them; `logprobs` if they are asked for."""
+        tells_each = logprobs is not None
+        texts = [_TEXTS, (*_TEXTS[:2], _SILENT), (_TEXTS[0], _SILENT, _TEXTS[2])]
+        made = [await _frames_of(streamed, each, tells_each=tells_each) for each in texts]
+        (first, second, last, rest), (_, _, bare, _), (_, silent, _, _) = made
         if [*map(len, (first, second, last, bare))] != [2, 1, 1, 1] or rest[-1:] != [DONE]:
             return None
-        one, other, third = ({"text": f'"{text}"'} for text in _TEXTS)
+        if tells_each and len(silent) != 1:
+            return None
+
+        def values(text: str, *, is_last: bool = False) -> dict[str, str]:
+            mine = {"text": f'"{text}"'} if text else {}
+            if logprobs is not None:
+                output = _output(text, [1], is_last=is_last, tells_each=True)
+                mine["logprobs"] = f'"logprobs":{logprobs.of(output.outputs[0]).decode()}'
+            return mine | (_ENDS if is_last else {})
+
         found = [
             _in_stream(first[0]),
-            _in_stream(first[1], one),
-            _in_stream(last[0], third | _ENDS),
-            _in_stream(bare[0], _ENDS),
+            _in_stream(first[1], values(_TEXTS[0])),
+            _in_stream(last[0], values(_TEXTS[2], is_last=True)),
+            _in_stream(bare[0], values(_SILENT, is_last=True)),
+            _in_stream(silent[0], values(_SILENT)) if tells_each else None,
             *(_in_stream(frame, _COUNTS) for frame in rest[:-1]),
         ]
-        is_steady = _in_stream(second[0], other) == found[1]
-        if not is_steady or None in found or len(rest) > 2:  # noqa: PLR2004  # usage and the end
+        is_steady = _in_stream(second[0], values(_TEXTS[1])) == found[1]
+        missing = found.count(None) - (not tells_each)
+        if not is_steady or missing or len(rest) > 2:  # noqa: PLR2004  # usage and the end
             return None
-        return cls(*found, *[None] * (2 - len(rest)))  # type: ignore[arg-type]  # none is None
+        return cls(*found, *[None] * (2 - len(rest)), logprobs)  # type: ignore[call-arg,arg-type]  # none is None
 
     def plain(self, name: str, created_s: int) -> PlainFrame:
         """What is around the text in the frames of one answer, but for the last."""
@@ -118,24 +142,32 @@ class Frames:
             if not has_begun:
                 has_begun = True
                 yield self.role.filled(begun).decode()
+            said = begun
+            if self.logprobs is not None:
+                said = begun | {b"logprobs": b'"logprobs":' + self.logprobs.of(completion)}
             if completion.finish_reason is not None:
                 last = self.last if completion.text else self.last_without_text
-                yield last.filled(begun | _ended(completion)).decode()
+                yield last.filled(said | _ended(completion)).decode()
             elif completion.text:
-                yield self.text.filled(begun | _text(completion)).decode()
+                yield self.text.filled(said | _text(completion)).decode()
+            elif self.silent is not None and tokens:
+                yield self.silent.filled(said).decode()
         if self.usage is not None and output is not None:
             yield self.usage.filled(begun | _counted(output, tokens)).decode()
         yield DONE
 
 
-async def _frames_of(streamed: Streamed, texts: Sequence[str]) -> list[list[str]]:
+async def _frames_of(
+    streamed: Streamed, texts: Sequence[str], *, tells_each: bool
+) -> list[list[str]]:
     """The frames of each of three outputs, and of the end."""
     frames: list[list[str]] = []
 
     async def outputs() -> AsyncGenerator[RequestOutput]:
         for number, text in enumerate(texts):
             frames.append([])
-            yield _output(text, [1], "stop" if number == len(texts) - 1 else None)
+            is_last = number == len(texts) - 1
+            yield _output(text, [1], is_last=is_last, tells_each=tells_each)
         frames.append([])
 
     async for frame in streamed(outputs(), _ID):
@@ -183,12 +215,14 @@ async def each(*outputs: RequestOutput) -> AsyncGenerator[RequestOutput]:
         yield output
 
 
-def _output(text: str, token_ids: list[int], finish_reason: str | None) -> RequestOutput:
+def _output(
+    text: str, token_ids: list[int], *, is_last: bool, tells_each: bool = False
+) -> RequestOutput:
     completion = CompletionOutput(
-        index=0, text=text, token_ids=token_ids, cumulative_logprob=None, logprobs=None,
-        finish_reason=finish_reason,
+        index=0, text=text, token_ids=token_ids, cumulative_logprob=None,
+        logprobs=[_LIKELY] if tells_each else None, finish_reason="stop" if is_last else None,
     )  # fmt: skip
     return RequestOutput(
         request_id=_ID, prompt=None, prompt_token_ids=[1] * _PROMPT_TOKENS, prompt_logprobs=None,
-        outputs=[completion], finished=finish_reason is not None,
+        outputs=[completion], finished=is_last,
     )  # fmt: skip

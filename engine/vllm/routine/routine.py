@@ -8,10 +8,12 @@ from typing import Any
 
 from vllm.entrypoints.generate.base.protocol import RequestResponseMetadata
 from vllm.entrypoints.openai.chat_completion.protocol import (
+    ChatCompletionLogProbs,
     ChatCompletionRequest,
     ChatCompletionResponse,
 )
 from vllm.entrypoints.serve.utils.api_utils import get_max_tokens
+from vllm.outputs import CompletionOutput
 from vllm.v1.engine import EngineCoreRequest
 
 from engine.answer import Whole
@@ -19,6 +21,7 @@ from engine.vllm.client import EngineClient
 from engine.vllm.generation import Generation
 from engine.vllm.handed_over import HandedOver
 from engine.vllm.routine.answers import Document, Frames, Outputs, each, has_counts_only
+from engine.vllm.routine.logprobs_text import LogprobsText
 from engine.vllm.routine.prompt import Messages, Prompt, Prompts
 from engine.vllm.steady import SteadyChat, is_transparent
 
@@ -98,7 +101,8 @@ class Routine:
             return await self._whole(generation, name, created_s)
         if self._frames is None:
             return self._vllms_frames(generation, name)
-        generation.frame = self._frames.plain(name, created_s)
+        if self._frames.logprobs is None:
+            generation.frame = self._frames.plain(name, created_s)
         return self._frames.written(generation, name, created_s)
 
     def _core_of(self, prompt: Prompt) -> EngineCoreRequest:
@@ -146,16 +150,27 @@ class Routine:
         tells_more = (
             chat.enable_per_request_metrics
             or chat.enable_prompt_tokens_details
-            or asked.logprobs
             or asked.n not in (None, 1)
         )
         observed = self._client.vllm_config.observability_config
         if self._needs_parser or tells_more or observed.per_request_spec_decode_metrics != "none":
             return
         if asked.stream:
-            self._frames = await Frames.of(self._vllms_frames)
-        else:
+            logprobs = LogprobsText(asked.top_logprobs, self._logprobs_of)
+            self._frames = await Frames.of(self._vllms_frames, logprobs if asked.logprobs else None)
+        elif not asked.logprobs:
             self._document = await Document.of(self._vllms_whole)
+
+    def _logprobs_of(self, completion: CompletionOutput) -> ChatCompletionLogProbs:
+        asked = self._request
+        return self._chat._create_chat_logprobs(
+            token_ids=completion.token_ids,
+            top_logprobs=completion.logprobs or (),
+            tokenizer=self._chat.renderer.tokenizer,
+            num_output_top_logprobs=asked.top_logprobs,
+            logprob_token_ids=asked.logprob_token_ids,
+            return_as_token_id=asked.return_tokens_as_token_ids,
+        )
 
     async def _vllms_whole(self, outputs: Outputs, name: str) -> ChatCompletionResponse:
         chat = self._chat
