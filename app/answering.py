@@ -93,7 +93,7 @@ class Answering(Response):
             async with within.left():
                 mine.ticket = await _wait_in_line(engine.admission, mine, body)
         try:
-            await engine.turnstile.enter()
+            await engine.turnstile.enter(mine.turn)  # it has waited for its body, or in line
             _ = engine.serving  # raises when the state has changed meanwhile
             with engine.inflight.track():
                 await self._answer(body, within, scope, send)

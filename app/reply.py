@@ -48,6 +48,15 @@ class Reply:
             self.is_complete = True
         await self._send(message)
 
+    def end(self) -> None:
+        """Let go of the connection, whose request has this: only the garbage collector would."""
+        self._send = _ended
+        self._makers.clear()
+
+
+async def _ended(message: Message) -> None:
+    raise RuntimeError(f"{message['type']} after the request has ended")
+
 
 def set_reply(scope: Scope, reply: Reply) -> None:
     """Let whoever handles this request have it."""

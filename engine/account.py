@@ -38,6 +38,9 @@ class Account:
         self.holder = ""
         """Whose key it was sent with; empty where there are none."""
 
+        self.turn: int | None = None
+        """Of the event loop, in which it was last let in at the turnstile."""
+
         self.ticket: Ticket | None = None
         """Of a request that was let in to the engine."""
 

@@ -76,7 +76,7 @@ class Engine:
         self._config: EngineConfig | None = None
         self._guard: Guard | None = None
         self._scratch = tempfile.TemporaryDirectory(prefix="unigate-", ignore_cleanup_errors=True)
-        self.inflight = Inflight()
+        self.inflight = Inflight(garbage.expect)
         self.admission = Admission()
         self._loads = Loads()
         self.turnstile = Turnstile(_PER_TURN)

@@ -23,9 +23,12 @@ class Turnstile:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_turning = False
         self._turned_s = 0.0
+        self._turns = 0
 
-    async def enter(self) -> None:
-        """Return when it is one's turn."""
+    async def enter(self, turn: int | None = None) -> int:
+        """Return when it is one's turn, with its number; at once if that is the `turn` of now."""
+        if turn == self._turns:
+            return turn
         loop = asyncio.get_running_loop()
         if not self._is_turning:
             self._is_turning = True
@@ -33,12 +36,14 @@ class Turnstile:
             loop.call_soon(self._turn, loop)
         if self._left:
             self._left -= 1
-            return
-        mine = loop.create_future()
-        self._waiting.append(mine)
-        await mine
+        else:
+            mine = loop.create_future()
+            self._waiting.append(mine)
+            await mine
+        return self._turns
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._turns += 1
         now_s = time.monotonic()
         took_s, self._turned_s = now_s - self._turned_s, now_s
         self._left = self._per_turn if took_s < _LONG_TURN_S else 1

@@ -213,16 +213,18 @@ def _measure(contestant: Contestant, case: str, *, is_warm: bool) -> dict[str, f
     used_s = cpu_since_s(front_end_s, after.front_end)
     engine_used_s = cpu_since_s(engine_s, after.engine)
     with HealthWatch(contestant.url, contestant.live) as watch:
-        traffic(contestant, case)
+        watched = traffic(contestant, case)
     if watch.failure:
         raise CaseError(watch.failure)
+    waits_s = watch.waits_s(watched["started_s"], watched["started_s"] + watched["took_s"])
     requests, tokens = seen.pop("requests"), seen.pop("tokens", 0)
+    del seen["started_s"]
     figures = seen | {
         "cpu_us_per_request": 1e6 * used_s / requests,
         "others_cores": (all_s - used_s - engine_used_s) / took_s,
-        "health_p50_ms": 1000 * quantile(watch.waits_s, 0.5),
-        "health_p99_ms": 1000 * quantile(watch.waits_s, 0.99),
-        "health_max_ms": 1000 * max(watch.waits_s, default=0.0),
+        "health_p50_ms": 1000 * quantile(waits_s, 0.5),
+        "health_p99_ms": 1000 * quantile(waits_s, 0.99),
+        "health_max_ms": 1000 * max(waits_s, default=0.0),
     }
     if tokens:
         figures["cpu_us_per_token"] = 1e6 * used_s / tokens

@@ -1,18 +1,26 @@
 """How long a server lets its health be waited for while it works.
 
 Its event loop answers, so the longest wait is the longest pause of the loop that a probe has met.
+
+python -m load.health URL PATH   asks until its input ends, and prints what it saw as JSON.
 """
 
 import http.client
-import threading
+import json
+import select
+import subprocess
+import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 # Enough for a 99th percentile of some seconds.
 PROBES_PER_S = 100
 LONGEST_ANSWER_S = 60.0
+_ROOT = Path(__file__).parent.parent
 
 
 def status(url: str, path: str, *, timeout_s: float = 5.0) -> int:
@@ -27,23 +35,33 @@ def status(url: str, path: str, *, timeout_s: float = 5.0) -> int:
             return 0
 
 
+class Probe(NamedTuple):
+    """One that was answered; in seconds, on the clock of `time.perf_counter`."""
+
+    asked_s: float
+    waited_s: float
+
+
 class HealthWatch:
-    """Asks for health all the while, from a thread, on one connection."""
+    """Asks for health all the while, on one connection.
+
+    It does so from a process of its own: a thread would wait for whatever else this process does.
+    """
 
     def __init__(self, url: str, path: str) -> None:
-        self.waits_s: list[float] = []
+        self.probes: list[Probe] = []
+        """Known when it is over."""
         self.failure = ""
         """Why it stopped asking; empty when it did not."""
-        self._path = path
-        parts = urlsplit(url)
-        self._connection = http.client.HTTPConnection(
-            str(parts.hostname), parts.port, timeout=LONGEST_ANSWER_S
-        )
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
+        self._command = [sys.executable, "-m", "load.health", url, path]
+
+    def waits_s(self, begin_s: float, end_s: float) -> list[float]:
+        """Of the probes of that time."""
+        return [probe.waited_s for probe in self.probes if begin_s <= probe.asked_s <= end_s]
 
     def __enter__(self) -> "HealthWatch":
-        self._thread.start()
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(self._command, cwd=_ROOT, stdin=pipe, stdout=pipe)  # noqa: S603  # ours
         return self
 
     def __exit__(
@@ -52,22 +70,41 @@ class HealthWatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
-        self._thread.join()
-        self._connection.close()
+        with self._process:
+            said, _ = self._process.communicate()
+        seen = json.loads(said)
+        self.failure = seen["failure"]
+        self.probes = [Probe(*probe) for probe in seen["probes"]]
 
-    def _watch(self) -> None:
-        while not self.failure and not self._over.wait(1 / PROBES_PER_S):
+
+def _watch(url: str, path: str) -> tuple[list[Probe], str]:
+    """The answers until standard input ends, and why there are no more, if it has not."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(
+        str(parts.hostname), parts.port, timeout=LONGEST_ANSWER_S
+    )
+    probes: list[Probe] = []
+    with closing(connection):
+        while not select.select([sys.stdin], [], [], 1 / PROBES_PER_S)[0]:
+            asked_s = time.perf_counter()
             try:
-                self._ask()
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                answer.read()
             except (OSError, http.client.HTTPException) as error:
-                self.failure = f"health was not answered: {error!r}"
+                return probes, f"health was not answered: {error!r}"
+            probes.append(Probe(asked_s, time.perf_counter() - asked_s))
+            if answer.status != http.HTTPStatus.OK:
+                return probes, f"health was answered with {answer.status}"
+    return probes, ""
 
-    def _ask(self) -> None:
-        asked_s = time.perf_counter()
-        self._connection.request("GET", self._path)
-        answer = self._connection.getresponse()
-        answer.read()
-        self.waits_s.append(time.perf_counter() - asked_s)
-        if answer.status != http.HTTPStatus.OK:
-            self.failure = f"health was answered with {answer.status}"
+
+def main() -> None:
+    """Watch what the command line names."""
+    url, path = sys.argv[1:]
+    probes, failure = _watch(url, path)
+    sys.stdout.write(json.dumps({"probes": probes, "failure": failure}))
+
+
+if __name__ == "__main__":
+    main()

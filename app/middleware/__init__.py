@@ -9,6 +9,7 @@ from app.middleware.access_log import AccessLog
 from app.middleware.body_limit import BodyLimit
 from app.middleware.bug import Bug
 from app.middleware.cors import Cors
+from app.middleware.in_turn import InTurn
 from app.middleware.load_report import LoadReport
 from app.middleware.own import OwnMiddleware
 from app.middleware.require_key import RequireKey
@@ -40,6 +41,7 @@ def stack(
     )
     return [
         Middleware(AccessLog, tracing),  # sees what the client sees
+        Middleware(InTurn, engine),  # before anything is done
         cors,  # a page may read errors too, and ask about every route
         Middleware(Bug),  # inside it, so that the log sees its answer too
         *([Middleware(RequireKey, keys)] if keys else []),  # before anything is read

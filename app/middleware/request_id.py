@@ -37,4 +37,7 @@ class RequestId:
         reply.add(_NAME, request_id)
         if dialect_of(scope["path"]) is ANTHROPIC:
             reply.add(_MESSAGES_NAME, request_id)
-        await self._app(scope, receive, reply.send)
+        try:
+            await self._app(scope, receive, reply.send)
+        finally:
+            reply.end()

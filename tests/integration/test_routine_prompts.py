@@ -1,6 +1,7 @@
 """The prompt of a routine is the one that vLLM's renderer makes."""
 
 import asyncio
+import gc
 import threading
 import time
 from pathlib import Path
@@ -89,6 +90,21 @@ def prompts_of(renderer: BaseRenderer[Any], template: str | None = None) -> Prom
     prompts = Prompts.of(renderer, renderer.model_config, params, TOKENS)
     assert prompts is not None
     return prompts
+
+
+def test_a_prompt_leaves_nothing_for_the_garbage_collector(renderer: BaseRenderer[Any]) -> None:
+    prompts = prompts_of(renderer)
+    chat = [{"role": "user", "content": "?"}]
+    for _ in range(2):
+        prompts._made_of(chat)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            assert prompts._made_of(chat)[0]
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_what_the_template_leaves_nothing_of_is_vllms_to_refuse(

@@ -137,6 +137,7 @@ class Prompts:
         template, variables = self._template, {**self._variables, "messages": said}
         context = Context(template.environment, variables, template.name, template.blocks)
         text = "".join(template.root_render_func(context))
+        context.vars.clear()  # macros have the context, and it has them: a cycle
         prompt = self._params.apply_pre_tokenization(self._tokenizer, {"prompt": text})
         tokens = self._renderer._tokenize_prompt(prompt, self._params)
         return tokens["prompt_token_ids"], text

@@ -20,6 +20,14 @@ def test_a_request_counts_while_it_is_tracked_even_when_it_fails() -> None:
     assert inflight.count == 0
 
 
+def test_whoever_wants_to_know_is_told_of_each_number() -> None:
+    told: list[int] = []
+    inflight = Inflight(told.append)
+    with inflight.track(), inflight.track():
+        pass
+    assert told == [1, 2, 1, 0]
+
+
 def test_waiting_ends_with_the_last_request() -> None:
     async def scenario() -> tuple[bool, bool, bool]:
         inflight = Inflight()

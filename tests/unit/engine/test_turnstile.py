@@ -68,6 +68,21 @@ def test_nobody_waits_where_there_is_room() -> None:
     asyncio.run(scene())
 
 
+def test_who_is_in_need_not_wait_again_in_the_same_turn() -> None:
+    async def scene() -> None:
+        turnstile = Turnstile(1)
+        turn = await turnstile.enter()
+        queue = asyncio.ensure_future(turnstile.enter())
+        for _ in range(3):
+            assert await turnstile.enter(turn) == turn
+        assert not queue.done()
+        later = asyncio.ensure_future(turnstile.enter(turn))
+        assert await queue > turn
+        assert await later > queue.result()
+
+    asyncio.run(scene())
+
+
 def test_who_leaves_the_queue_takes_nobodys_place() -> None:
     async def scene() -> None:
         entered: list[int] = []

@@ -43,21 +43,30 @@ def url() -> Iterator[str]:
 
 
 def test_the_longest_wait_is_the_pause(url: str) -> None:
+    began_s = time.perf_counter()
     with HealthWatch(url, "/") as watch:
-        wait_until(lambda: len(watch.waits_s) > 4, within_s=30, what="five answers")
-    assert watch.waits_s[2] >= PAUSE_S
+        wait_until(lambda: Handler.asked > 4, within_s=30, what="five questions")
+        paused_s = time.perf_counter()
+        wait_until(lambda: Handler.asked > 8, within_s=30, what="nine questions")
     assert watch.failure == ""
+    assert watch.probes[2].waited_s >= PAUSE_S
+    assert len(watch.waits_s(began_s, time.perf_counter())) == len(watch.probes) >= 8
+    assert max(watch.waits_s(began_s, paused_s)) >= PAUSE_S
+    assert 3 <= len(watch.waits_s(paused_s, time.perf_counter())) <= len(watch.probes) - 3
+    assert watch.waits_s(0, began_s) == []
 
 
 def test_health_that_is_refused_is_a_failure(url: str) -> None:
     with HealthWatch(url, "/gone") as watch:
-        wait_until(lambda: bool(watch.failure), within_s=10, what="the refusal is seen")
+        wait_until(lambda: Handler.asked == 1, within_s=10, what="a question")
     assert "503" in watch.failure
 
 
 def test_nobody_there_is_a_failure_and_has_no_status() -> None:
     with HealthWatch("http://127.0.0.1:9", "/") as watch:
-        wait_until(lambda: bool(watch.failure), within_s=10, what="the silence is seen")
+        time.sleep(1)  # it needs a while to ask
+    assert "not answered" in watch.failure
+    assert watch.probes == []
     assert status("http://127.0.0.1:9", "/") == 0
 
 
