@@ -11,8 +11,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
+from app.at_once import run_at_once
+from app.health import PROBES
 from app.outlet import Outlet
 from app.wire import Wire, lend_wire
 
@@ -168,6 +174,13 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         if self.cycle.response_complete:
             self._rest()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Answer a probe at once: a task would wait for whatever is due before it."""
+        if cycle.scope["method"] == "GET" and cycle.scope["path"] in PROBES:
+            run_at_once(self.loop, cycle.run_asgi(app))
+        else:
+            super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """It has been answered."""

@@ -11,6 +11,9 @@ from engine.admission import Admission
 from engine.inflight import Inflight
 from profiles.progress import Progress
 
+PROBES = frozenset({"/v1/health/live", "/v1/health/ready", "/v1/health/startup", "/ping"})
+"""Routes that need no key; all others do. The last is SageMaker's, and elsewhere a 404."""
+
 _STARTED = (EngineState.READY, EngineState.STALLED, EngineState.DRAINING)
 _OK, _UNAVAILABLE = 200, 503
 _RETRY_AFTER_S = "5"

@@ -17,9 +17,6 @@ from app.observability.metrics import observe_keys_file
 
 log = logging.getLogger(__name__)
 
-PROBES = frozenset({"/v1/health/live", "/v1/health/ready", "/v1/health/startup", "/ping"})
-"""Routes that need no key; all others do. The last is SageMaker's, and elsewhere a 404."""
-
 ADMIN = frozenset({"/v1/load_lora_adapter", "/v1/unload_lora_adapter"})
 """Routes that change the server for everybody, and need an admin's."""
 

@@ -29,7 +29,8 @@ from app.errors import (
     UnsupportedMediaTypeError,
     failure_by,
 )
-from app.keys import ADMIN, PROBES
+from app.health import PROBES
+from app.keys import ADMIN
 from engine import Engine, EngineError
 from engine.errors import (
     EngineDeadError,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.keys import PROBES
+from app.health import PROBES
 from app.observability.ended import Ended
 from app.observability.http_metrics import observe_http
 from app.observability.metrics import observe_outcome

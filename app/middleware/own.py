@@ -5,7 +5,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import response_to
-from app.keys import PROBES
+from app.health import PROBES
 from app.middleware_file import read_makers
 from app.relay import relay_streams
 from app.wire import wire_of

@@ -7,7 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.budget import Budget
 from app.errors import ForbiddenError, RateLimitedError, UnauthorizedError, response_to
-from app.keys import ADMIN, PROBES, Holder, KeyRing
+from app.health import PROBES
+from app.keys import ADMIN, Holder, KeyRing
 from app.observability.metrics import observe_key
 from app.reply import reply_to
 from engine import EngineError

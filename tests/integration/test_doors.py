@@ -1,10 +1,13 @@
 """The ports there are: one for requests, and perhaps one for probes."""
 
 import socket
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from app.doors import Doors, DoorUnusableError
 from app.front import Probes
@@ -92,3 +95,37 @@ def test_a_page_reads_answers_streams_and_errors(server: Server) -> None:
 def test_who_is_no_page_is_told_nothing_of_it(server: Server) -> None:
     answer = server.post("/v1/chat/completions", CHAT)
     assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_probe_does_not_wait_for_requests_that_came_with_it() -> None:
+    came: list[str] = []
+    begun, others_are_there = threading.Event(), threading.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        came.append(scope["path"])
+        if scope["path"] == "/first":
+            begun.set()
+            others_are_there.wait(10)  # the event loop, too
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    def ask(client: socket.socket, request: str) -> None:
+        client.sendall(f"{request} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+
+    with served(app, read({}).settings) as (port, _), ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(10)
+        ]
+        for client in clients:
+            ask(client, "GET /hello")
+            assert client.recv(1000).startswith(b"HTTP/1.1 204")
+        first, *others, prober = clients
+        ask(first, "GET /first")
+        assert begun.wait(10)
+        for client in others:
+            ask(client, "GET /work")
+        ask(prober, "GET /v1/health/live")
+        others_are_there.set()
+        for client in clients:
+            assert client.recv(1000).startswith(b"HTTP/1.1 204")
+    assert came[10:] == ["/first", "/v1/health/live", *["/work"] * 8]
