@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, NamedTuple
@@ -187,18 +188,22 @@ def test_it_is_the_same_stream(server: Server, name: str, usage: dict[str, Any] 
     assert followed(server) == before + 2
 
 
-def test_each_gets_the_answer_to_its_own_text(server: Server) -> None:
-    shape = own_shape({})
-    texts = [f"What is {number} and {number}?" for number in range(12)]
+@pytest.mark.parametrize("name", ["plain", "several", "schema", "tools-required"])
+@pytest.mark.parametrize("ask", [whole, streamed])
+def test_each_gets_the_answer_to_its_own_text(
+    server: Server, ask: Callable[[Server, Any], Any], name: str
+) -> None:
+    shape = own_shape(CHATS[name])
+    texts = [f"What is {number} and {number}?" for number in range(8)]
 
     def asked(text: str, fields: dict[str, Any]) -> Any:
-        return whole(server, shape | {"messages": [{"role": "user", "content": text}]} | fields)
+        return ask(server, shape | {"messages": [{"role": "user", "content": text}]} | fields)
 
-    expected = [asked(text, LONG_WAY) for text in texts]
-    for _ in range(2):
-        asked("?", {})
-    before = followed(server)
     with ThreadPoolExecutor(len(texts)) as at_once:
+        expected = list(at_once.map(asked, texts, [LONG_WAY] * len(texts)))
+        for _ in range(2):
+            asked("?", {})
+        before = followed(server)
         assert list(at_once.map(asked, texts, [{}] * len(texts))) == expected
     assert followed(server) == before + len(texts)
 

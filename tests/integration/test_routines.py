@@ -42,6 +42,13 @@ def test_a_request_without_end_has_no_shape() -> None:
     assert shape_of({"messages": QUESTION, "user": 7}) is None
 
 
+def test_a_request_that_is_nested_too_deep_has_no_shape() -> None:
+    deep: Any = {}
+    for _ in range(1000):
+        deep = {"properties": deep}
+    assert shape_of({"messages": QUESTION, "response_format": deep}) is None
+
+
 ANSWERED = Whole(b"{}")
 
 
