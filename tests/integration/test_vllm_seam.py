@@ -355,6 +355,29 @@ def test_what_a_routine_leaves_out_is_what_vllm_does_without_it() -> None:
     assert callable(_compile_jinja_template)
 
 
+def test_what_a_routine_does_for_tools_several_answers_and_logprobs_is_what_vllm_does() -> None:
+    rendering = inspect.getsource(OnlineRenderer.render_chat)
+    assert "tool_dicts = [tool.model_dump() for tool in request.tools]" in rendering
+    assert 'request.tool_choice == "none" and self.exclude_tools_when' in rendering
+    assert "tools=tool_dicts" in inspect.getsource(OnlineRenderer.preprocess_chat)
+    adding = inspect.getsource(AsyncLLM.add_request)
+    for step in (
+        "ParentRequest(request)",
+        "parent_request.get_child_info(idx)",
+        "self.check_admission(parent_params.n, parent_request.request_id)",
+        "await self.abort(parent_request.request_id, internal=True)",
+    ):
+        assert step in adding
+    assert [*inspect.signature(OutputProcessor.add_request).parameters] == [
+        "self", "request", "prompt", "parent_req", "request_index", "queue",
+    ]  # fmt: skip
+    streaming = inspect.getsource(OpenAIServingChat.chat_completion_stream_generator)
+    begin = streaming.index("self._create_chat_logprobs(")
+    assert streaming[begin : streaming.index("else:", begin)].count("=") == len(
+        parameters(OpenAIServingChat._create_chat_logprobs) - {"self"}
+    )
+
+
 def test_messages_to_the_engine_core_go_through_one_method() -> None:
     source = inspect.getsource(AsyncMPClient)
     assert source.count("input_socket.send_multipart(") == 1
