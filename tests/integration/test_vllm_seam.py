@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 import vllm
-from transformers.utils.chat_template_utils import _compile_jinja_template
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
-from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
 from vllm.entrypoints.openai.models.serving import OpenAIServingModels
 from vllm.entrypoints.pooling.scoring.io_processor import CrossEncoderIOProcessor
 from vllm.entrypoints.pooling.scoring.serving import ServingScores
@@ -24,7 +22,6 @@ from vllm.lora.worker_manager import LRUCacheWorkerLoRAManager
 from vllm.multimodal.media import MEDIA_CONNECTOR_REGISTRY, MediaConnector
 from vllm.parser import DelegatingParser, ParserManager
 from vllm.reasoning import ReasoningParserManager
-from vllm.reasoning.deepseek_v3_reasoning_parser import DeepSeekV3ReasoningParser
 from vllm.renderers import chat_utils
 from vllm.renderers.base import BaseRenderer
 from vllm.renderers.online_renderer import OnlineRenderer
@@ -33,7 +30,7 @@ from vllm.sampling_params import SamplingParams
 from vllm.tool_parsers import ToolParser, ToolParserManager
 from vllm.tool_parsers.hermes_tool_parser import Hermes2ProToolParser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
-from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest
+from vllm.v1.engine import EngineCoreOutput
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.core import DPEngineCoreProc, EngineCoreProc
 from vllm.v1.engine.core_client import AsyncMPClient
@@ -331,51 +328,6 @@ def test_what_a_stream_is_put_right_by_is_there() -> None:
         "_in_reasoning_phase",
     ):
         assert callable(getattr(DelegatingParser, hook))
-
-
-def test_what_a_routine_leaves_out_is_what_vllm_does_without_it() -> None:
-    assert {"request", "prompt", "parent_req", "index", "queue"} <= parameters(
-        AsyncLLM._add_request
-    )
-    both = {"request", "result_generator", "request_id", "model_name", "conversation", "tokenizer"}
-    both |= {"request_metadata", "mm_token_counts"}
-    chat = OpenAIServingChat
-    assert both | {"parser"} <= parameters(chat.chat_completion_full_generator)
-    streamed = parameters(chat.chat_completion_stream_generator)
-    assert both | {"chat_template_kwargs"} == streamed - {"self"}
-    # Another field may have to be made anew for each request.
-    assert set(EngineCoreRequest.__struct_fields__) == {
-        "request_id", "external_req_id", "arrival_time", "prompt_token_ids", "cache_salt",
-        "mm_features", "sampling_params", "pooling_params", "lora_request", "data_parallel_rank",
-        "prompt_embeds", "prompt_is_token_ids", "client_index", "current_wave", "priority",
-        "trace_headers", "resumable", "reasoning_ended", "reasoning_parser_kwargs",
-        "abort_immediately", "session_id", "kv_hints",
-    }  # fmt: skip
-    assert "self._parser = IdentityReasoningParser" in inspect.getsource(DeepSeekV3ReasoningParser)
-    assert callable(_compile_jinja_template)
-
-
-def test_what_a_routine_does_for_tools_several_answers_and_logprobs_is_what_vllm_does() -> None:
-    rendering = inspect.getsource(OnlineRenderer.render_chat)
-    assert "tool_dicts = [tool.model_dump() for tool in request.tools]" in rendering
-    assert 'request.tool_choice == "none" and self.exclude_tools_when' in rendering
-    assert "tools=tool_dicts" in inspect.getsource(OnlineRenderer.preprocess_chat)
-    adding = inspect.getsource(AsyncLLM.add_request)
-    for step in (
-        "ParentRequest(request)",
-        "parent_request.get_child_info(idx)",
-        "self.check_admission(parent_params.n, parent_request.request_id)",
-        "await self.abort(parent_request.request_id, internal=True)",
-    ):
-        assert step in adding
-    assert [*inspect.signature(OutputProcessor.add_request).parameters] == [
-        "self", "request", "prompt", "parent_req", "request_index", "queue",
-    ]  # fmt: skip
-    streaming = inspect.getsource(OpenAIServingChat.chat_completion_stream_generator)
-    begin = streaming.index("self._create_chat_logprobs(")
-    assert streaming[begin : streaming.index("else:", begin)].count("=") == len(
-        parameters(OpenAIServingChat._create_chat_logprobs) - {"self"}
-    )
 
 
 def test_messages_to_the_engine_core_go_through_one_method() -> None:
