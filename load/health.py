@@ -72,6 +72,9 @@ class HealthWatch:
     ) -> None:
         with self._process:
             said, _ = self._process.communicate()
+        if self._process.returncode:  # as by Ctrl-C, which it gets, too
+            self.failure = f"what asks for health ended with {self._process.returncode}"
+            return
         seen = json.loads(said)
         self.failure = seen["failure"]
         self.probes = [Probe(*probe) for probe in seen["probes"]]

@@ -116,18 +116,24 @@ class EngineClient(AsyncLLM):
     async def _add_each(
         self, request: EngineCoreRequest, text: str, queue: RequestOutputCollector
     ) -> None:
-        """A request for each answer, as AsyncLLM.add_request adds them."""
+        """A request for each answer, as AsyncLLM.add_request adds them.
+
+        All are known before one is sent: the first may have ended before the last is under way.
+        """
         answers = request.params.n  # type: ignore[union-attr]  # of a model that generates
         if answers == 1:
             await self._add_request(request, text, None, 0, queue)
             return
         self.check_admission(answers, request.request_id)
         parent = ParentRequest(request)
+        each = [copy(request) for _ in range(answers)]
+        for index, mine in enumerate(each):
+            mine.request_id, mine.sampling_params = parent.get_child_info(index)
         try:
-            for index in range(answers):
-                mine = copy(request)
-                mine.request_id, mine.sampling_params = parent.get_child_info(index)
-                await self._add_request(mine, text, parent, index, queue)
+            for index, mine in enumerate(each):
+                self.output_processor.add_request(mine, text, parent, index, queue)
+            for mine in each:
+                await self.engine_core.add_request_async(mine)
         except BaseException:
             await self.abort(parent.request_id, internal=True)
             raise

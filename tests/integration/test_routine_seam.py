@@ -47,9 +47,12 @@ def test_what_a_routine_does_for_tools_several_answers_and_logprobs_is_what_vllm
         "ParentRequest(request)",
         "parent_request.get_child_info(idx)",
         "self.check_admission(parent_params.n, parent_request.request_id)",
+        "self.output_processor.add_request(",
+        "await self.engine_core.add_request_async(child_request)",
         "await self.abort(parent_request.request_id, internal=True)",
     ):
         assert step in adding
+        adding = adding.partition(step)[2]  # one after the other
     assert [*inspect.signature(OutputProcessor.add_request).parameters] == [
         "self", "request", "prompt", "parent_req", "request_index", "queue",
     ]  # fmt: skip

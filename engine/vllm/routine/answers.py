@@ -84,11 +84,11 @@ class Frames:
     text: Blanks
     last: Blanks
     last_without_text: Blanks
-    silent: Blanks | None
-    """Of a token without text; None where that has no frame."""
-
     usage: Blanks | None
     """None where it is not asked for."""
+
+    silent: Blanks | None
+    """Of a token without text; None where that has no frame."""
 
     logprobs: LogprobsText | None
     """None where they are not asked for."""
@@ -101,8 +101,6 @@ class Frames:
         made = [await _frames_of(streamed, each, tells_each=tells_each) for each in texts]
         (first, second, last, rest), (_, _, bare, _), (_, silent, _, _) = made
         if [*map(len, (first, second, last, bare))] != [2, 1, 1, 1] or rest[-1:] != [DONE]:
-            return None
-        if tells_each and len(silent) != 1:
             return None
 
         def values(text: str, *, is_last: bool = False) -> dict[str, str]:
@@ -117,14 +115,15 @@ class Frames:
             _in_stream(first[1], values(_TEXTS[0])),
             _in_stream(last[0], values(_TEXTS[2], is_last=True)),
             _in_stream(bare[0], values(_SILENT, is_last=True)),
-            _in_stream(silent[0], values(_SILENT)) if tells_each else None,
             *(_in_stream(frame, _COUNTS) for frame in rest[:-1]),
         ]
         is_steady = _in_stream(second[0], values(_TEXTS[1])) == found[1]
-        missing = found.count(None) - (not tells_each)
-        if not is_steady or missing or len(rest) > 2:  # noqa: PLR2004  # usage and the end
+        if not is_steady or None in found or len(rest) > 2:  # noqa: PLR2004  # usage and the end
             return None
-        return cls(*found, *[None] * (2 - len(rest)), logprobs)  # type: ignore[call-arg,arg-type]  # none is None
+        quiet = _in_stream(silent[0], values(_SILENT)) if tells_each and len(silent) == 1 else None
+        if tells_each and quiet is None:
+            return None
+        return cls(*found, *[None] * (2 - len(rest)), quiet, logprobs)  # type: ignore[call-arg,arg-type]  # none is None
 
     def plain(self, name: str, created_s: int) -> PlainFrame:
         """What is around the text in the frames of one answer, but for the last."""

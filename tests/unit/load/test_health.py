@@ -70,5 +70,19 @@ def test_nobody_there_is_a_failure_and_has_no_status() -> None:
     assert status("http://127.0.0.1:9", "/") == 0
 
 
+def test_a_probe_that_is_ended_is_a_failure_and_hides_no_error(url: str) -> None:
+    watch = HealthWatch(url, "/")
+
+    def interrupted() -> None:
+        with watch:
+            watch._process.kill()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert "ended with -9" in watch.failure
+    assert watch.probes == []
+
+
 def test_a_status_is_that_of_the_answer(url: str) -> None:
     assert (status(url, "/"), status(url, "/gone")) == (200, 503)
