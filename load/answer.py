@@ -7,7 +7,8 @@ from load.sse import Event, EventReader
 
 
 class StreamedAnswer:
-    """Told of each piece when it comes; knows the streams of OpenAI's and of Anthropic's dialect.
+    """Told of each piece when it comes; knows the streams of OpenAI's two dialects and
+    of Anthropic's.
 
     Times are seconds on one clock of the caller's.
     """
@@ -24,7 +25,7 @@ class StreamedAnswer:
         """The server's own count, which it sends last."""
         self.error = ""
         self.has_ended = False
-        """Whether the stream's own end was seen: `[DONE]`, or `message_stop`."""
+        """Whether the stream's own end was seen: `[DONE]`, `message_stop`, or a whole response."""
 
     def take(self, piece: bytes, now_s: float) -> None:
         """Read what came at this time."""
@@ -47,10 +48,12 @@ class StreamedAnswer:
         except ValueError:
             self.error = f"no JSON: {event.data[:100]!r}"
             return
-        if body.get("error"):
-            self.error = json.dumps(body["error"])
+        if event.name == "error" or body.get("error"):
+            self.error = json.dumps(body.get("error") or body)
         elif event.name == "message_stop":
             self.has_ended = True
+        elif event.name.startswith("response."):
+            self._read_response(body, now_s)
         elif event.name:
             self._read_anthropic(body, now_s)
         else:
@@ -62,6 +65,14 @@ class StreamedAnswer:
             if any(value for name, value in delta.items() if name in _OPENAI_TEXT):
                 self._note(choice["index"], now_s)
         self.tokens = (body.get("usage") or {}).get("completion_tokens", self.tokens)
+
+    def _read_response(self, body: dict[str, Any], now_s: float) -> None:
+        # All items of a response are one choice.
+        if body.get("delta"):
+            self._note(0, now_s)
+        if body["type"] in _RESPONSE_ENDS:
+            self.has_ended = True
+            self.tokens = body["response"]["usage"]["output_tokens"]
 
     def _read_anthropic(self, body: dict[str, Any], now_s: float) -> None:
         # All blocks of a message are one choice.
@@ -78,4 +89,5 @@ class StreamedAnswer:
 
 
 _OPENAI_TEXT = {"content", "reasoning", "reasoning_content", "tool_calls", "text"}
+_RESPONSE_ENDS = {"response.completed", "response.incomplete"}
 _ANTHROPIC_TEXT = ("text", "thinking", "partial_json")

@@ -101,6 +101,19 @@ CASES: dict[str, Case] = {
     ),
     "n-4": Case(users=16, requests=2, body=_stream(64, n=4, temperature=1, seed=7)),
     "logprobs": Case(users=16, requests=2, body=_stream(64, logprobs=True, top_logprobs=5)),
+    "responses": Case(
+        users=64,
+        requests=2,
+        path="/v1/responses",
+        body={
+            "input": "Tell me a long story.",
+            "max_output_tokens": 128,
+            "ignore_eos": True,
+            "temperature": 0,
+            "stream": True,
+            "store": False,
+        },
+    ),
     "embeddings": Case(
         users=16,
         requests=16,

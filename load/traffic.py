@@ -134,6 +134,8 @@ def numbered(body: dict[str, Any], number: str) -> dict[str, Any]:
     if "messages" in body:
         *before, last = body["messages"]
         return body | {"messages": [*before, last | {"content": f"{last['content']} {number}"}]}
+    if isinstance(body["input"], str):
+        return body | {"input": f"{body['input']} {number}"}
     return body | {"input": [f"{text} {number}" for text in body["input"]]}
 
 

@@ -25,7 +25,7 @@ from engine.answer import Wire
 from engine.errors import EngineDeadError, EngineError, GenerationFailedError
 from engine.vllm.plain_tokens import PlainTokens
 from engine.vllm.refusals import DEAD, FAILED, EndedEarlyError
-from engine.vllm.shortcut import PlainFrame, Shortcut, is_open_to
+from engine.vllm.shortcut import Shortcut, TextFrame, is_open_to
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +54,9 @@ class Generation:
     """For each choice, whether from here on all its text is the answer's, as it is. Empty where
     nothing is between text and frames, None where nobody has said so who makes the frames."""
 
-    frame: PlainFrame | None = None
-    """What is around the text of its only choice, where that is known from the start."""
+    frame: TextFrame | None = None
+    """What is around the text of its only choice from here on, where whoever makes the frames has
+    said so."""
 
     last: CompletionOutput | None = None
     """The output that was read last, if it was one, and of a model that generates."""
@@ -122,7 +123,7 @@ class Generation:
     def open_shortcut(
         self,
         choice: int,
-        frame: PlainFrame,
+        frame: TextFrame,
         wire: Wire,
         on_full: Callable[[], None],
         on_error: Callable[[Exception], None],

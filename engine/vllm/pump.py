@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.answer import Wire
 from engine.vllm.generation import NEXT_OUTPUT, Generation
-from engine.vllm.shortcut import Example, PlainFrame, Shortcut
+from engine.vllm.shortcut import Example, Shortcut, TextFrame
 
 # Frames that differ in more than their text will go on to do so.
 _MOST_EXAMPLES = 4
@@ -148,7 +148,7 @@ class Pump:
                 break
         examples.append(example)
 
-    def _open_shortcut(self, choice: int, frame: PlainFrame) -> None:
+    def _open_shortcut(self, choice: int, frame: TextFrame) -> None:
         shortcut = self._generation.open_shortcut(
             choice, frame, self._wire, self._on_full, self._on_error
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager
 from typing import Any, Literal, NoReturn
 
 import orjson
@@ -16,14 +16,15 @@ from openai.types.responses import (
 )
 from pydantic import Field
 from typing_extensions import TypedDict
+from vllm.entrypoints.openai.responses.context import SimpleContext
 from vllm.entrypoints.openai.responses.protocol import (
-    ResponseCompletedEvent,
     ResponsesRequest,
     ResponsesResponse,
     StreamingResponsesResponse,
 )
 from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
+from vllm.parser import Parser
 
 from engine.answer import Answer, Stream, Whole
 from engine.config import EngineConfig
@@ -42,27 +43,21 @@ from engine.vllm.exchange import validate
 from engine.vllm.generation import Generation, created
 from engine.vllm.honest import Honest
 from engine.vllm.refusals import translate
+from engine.vllm.response_events import ResponseIncompleteEvent, frames, parted
 from engine.vllm.response_store import BoundedStore, EventLog
-from engine.vllm.steady import steady
+from engine.vllm.steady import call_nothing, passes_text, steady
 
 Track = Callable[[], AbstractContextManager[None]]
 
 # Each has its events in memory.
 _MOST_IN_BACKGROUND = 64
 _RUNNING = ("queued", "in_progress")
-_COMPLETED, _INCOMPLETE = "response.completed", "response.incomplete"
 
 
 class ResponseRequest(ResponsesRequest):
     """vLLM's, with a limit that it has too, but by the name that other routes have for it."""
 
     max_output_tokens: int | None = Field(default=None, ge=1)
-
-
-class ResponseIncompleteEvent(ResponseCompletedEvent):
-    """The last event of an answer that was cut off, as `_frames` writes it."""
-
-    type: Literal["response.incomplete"]  # type: ignore[assignment]  # in place of the other
 
 
 class DeletedResponse(TypedDict):
@@ -119,17 +114,43 @@ class _Serving(Honest, OpenAIServingResponses):
         There are no tools of the server's own (`--tool-server` is refused), so one turn is all.
         """
         del tok_params
-        generation = self.engine_client.generate(
+        generation: Any = self.engine_client.generate(
             engine_input, sampling_params, f"{request_id}_0", **options
         )
 
         async def read() -> AsyncGenerator[Any, None]:
-            async for output in generation:
-                context.request_metrics = output.metrics
-                context.append_output(output)
-                yield context
+            async for last in generation:
+                context.request_metrics = last.metrics
+                for output in parted(generation, last):
+                    context.append_output(output)
+                    yield context
 
         return read()
+
+    def _make_response_parser(self, request: ResponsesRequest, *rest: Any) -> Parser | None:
+        """As vLLM's; what has been given no tools calls none, as with chats."""
+        parser = super()._make_response_parser(request, *rest)
+        if not request.tools:
+            call_nothing(parser)
+        return parser
+
+    def responses_stream_generator(
+        self,
+        request: ResponsesRequest,
+        sampling_params: Any,
+        result_generator: Any,
+        context: Any,
+        *rest: Any,
+        **options: Any,
+    ) -> AsyncGenerator[Any, None]:
+        """As vLLM's; its generation learns what the parser lets through."""
+        parser = context.response_parser
+        if isinstance(context, SimpleContext):  # others read tokens
+            for generation in created.get([]):
+                generation.gates = [lambda: passes_text(parser, request)]
+        return super().responses_stream_generator(
+            request, sampling_params, result_generator, context, *rest, **options
+        )
 
     def _validate_generator_input(self, engine_input: Any) -> None:
         refusal = super()._validate_generator_input(engine_input)
@@ -160,7 +181,7 @@ class _Serving(Honest, OpenAIServingResponses):
             self._mark(request.request_id, "in_progress")
             try:
                 events = self.responses_stream_generator(request, *arguments, **options)
-                async for frame in _frames(events):
+                async for frame in frames(events):
                     await log.append(frame)
             except Exception as error:  # noqa: BLE001  # told to whoever reads the events
                 failure = translate(error, "input")
@@ -241,7 +262,8 @@ class Responses:
             return _body(found)
         if isinstance(found, ErrorResponse) or request.background:  # whose events are frames
             return found
-        return _frames(found)
+        (generation,) = mine
+        return frames(found, generation)
 
     def _keep_adapters(self, response_id: str) -> None:
         """What a response in the background uses is used until it has ended."""
@@ -305,15 +327,3 @@ class Responses:
 
 def _body(response: ResponsesResponse) -> bytes:
     return response.model_dump_json(by_alias=True).encode()
-
-
-async def _frames(events: AsyncGenerator[Any, None]) -> AsyncGenerator[str]:
-    """Server-sent events; the last one says so when the answer is not complete."""
-    async with aclosing(events):
-        async for event in events:
-            kind = event.type
-            data = event.model_dump_json(by_alias=True)
-            if kind == _COMPLETED and event.response.status == "incomplete":
-                kind = _INCOMPLETE
-                data = data.replace(f'"type":"{_COMPLETED}"', f'"type":"{_INCOMPLETE}"', 1)
-            yield f"event: {kind}\ndata: {data}\n\n"

@@ -8,7 +8,7 @@ on it sleeps until the last output, which has the tokens of all it has missed (a
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from vllm.sampling_params import RequestOutputKind
@@ -21,12 +21,31 @@ from engine.answer import Wire
 from engine.vllm.plain_tokens import PlainTokens
 
 
+class TextFrame(Protocol):
+    """A frame with a hole for the text, and for what else is another one each time."""
+
+    @property
+    def head(self) -> bytes:
+        """What is before it."""
+
+    @property
+    def tail(self) -> bytes:
+        """What is behind it."""
+
+    def middle(self, text: str) -> bytes:
+        """What is to be sent in between, for a frame with this text."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlainFrame:
-    """A frame with a hole for the text, JSON's quotes included."""
+    """One with a hole for the text alone, JSON's quotes included."""
 
     head: bytes
     tail: bytes
+
+    def middle(self, text: str) -> bytes:
+        """As `TextFrame.middle`."""
+        return orjson.dumps(text)
 
     def of(self, text: str) -> bytes:
         """The frame with this text."""
@@ -93,7 +112,7 @@ class Shortcut:
     def __init__(
         self,
         state: RequestState,
-        frame: PlainFrame,
+        frame: TextFrame,
         wire: Wire,
         plain: PlainTokens,
         *,
@@ -215,7 +234,7 @@ class Shortcut:
                 self._was_vllms = False
                 text = self._detokenizer.get_next_output_text(finished=False, delta=True) + text
             has_room = not text or self._wire.write_around(
-                frame.head, orjson.dumps(text), frame.tail
+                frame.head, frame.middle(text), frame.tail
             )
         except Exception as error:  # noqa: BLE001  # others of this turn are not to suffer
             self._on_error(error)

@@ -11,6 +11,7 @@ from typing import Any
 from vllm.entrypoints.generate.base.protocol import DeltaMessage
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.chat_completion.serving import OpenAIServingChat
+from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 from vllm.parser import DelegatingParser, Parser
 from vllm.reasoning.deepseek_v3_reasoning_parser import DeepSeekV3ReasoningParser
 from vllm.reasoning.identity_reasoning_parser import IdentityReasoningParser
@@ -35,13 +36,9 @@ class SteadyChat(Honest, OpenAIServingChat):
 
     def _make_parser(self, request: ChatCompletionRequest, *rest: Any) -> Parser:
         parser = super()._make_parser(request, *rest)
-
-        def passes_text() -> bool:
-            return isinstance(parser, _Steady) and parser.passes_text(request)
-
         for generation in created.get([]):
             if generation.gates is not None:  # it is streamed: a parser for each choice, in order
-                generation.gates.append(passes_text)
+                generation.gates.append(lambda: passes_text(parser, request))
         return parser
 
     def parser_for(self, request: ChatCompletionRequest) -> Parser | None:
@@ -66,6 +63,20 @@ class SteadyChat(Honest, OpenAIServingChat):
         return super().chat_completion_stream_generator(*arguments, **options)
 
 
+def passes_text(parser: Parser | None, request: ChatCompletionRequest | ResponsesRequest) -> bool:
+    """Whether what is streamed from now on is the text as it comes, whatever that is."""
+    return parser is None or (isinstance(parser, _Steady) and parser.passes_text(request))
+
+
+def call_nothing(parser: Parser | None) -> None:
+    """Let it find no calls of tools, where a request has none.
+
+    Those that read with one machine for thoughts and calls go on as they are.
+    """
+    if isinstance(parser, _Steady) and not parser._engine_based:
+        parser._tool_parser = None
+
+
 def is_transparent(parser: Parser | None, request: ChatCompletionRequest) -> bool:
     """Whether all text is the answer's as it is, whole or streamed, whatever the prompt is."""
     return parser is None or (isinstance(parser, _Steady) and parser.is_transparent(request))
@@ -77,13 +88,13 @@ class _Steady(DelegatingParser):
     _thought_is_over = False
     _forced = ""
 
-    def passes_text(self, request: ChatCompletionRequest) -> bool:
-        """Whether what it streams from now on is the text it gets, whatever that is."""
+    def passes_text(self, request: ChatCompletionRequest | ResponsesRequest) -> bool:
+        """As the function of this name."""
         return not self._in_reasoning_phase(self._stream_state) and self._passes_behind_thoughts(
             request
         )
 
-    def _passes_behind_thoughts(self, request: ChatCompletionRequest) -> bool:
+    def _passes_behind_thoughts(self, request: ChatCompletionRequest | ResponsesRequest) -> bool:
         is_vllms_usual = type(self).parse_delta is DelegatingParser.parse_delta
         is_out_of_tools = request.tool_choice == "none" and not self._engine_based
         return is_vllms_usual and (self._tool_parser is None or is_out_of_tools)

@@ -3,8 +3,6 @@
 Left out of the comparison is what differs between two requests to one server: ids and times.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,11 +14,6 @@ from tests.support.vllm_server import VllmServer
 from tests.support.weather import CHAT_TOOL
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
-ARGUMENTS = (
-    "--dtype", "float32", "--enforce-eager", "--served-model-name", "unigate-demo",
-    "--enable-auto-tool-choice", "--tool-call-parser", "hermes",
-    "--reasoning-parser", "deepseek_v3",
-)  # fmt: skip
 QUESTION = [{"role": "user", "content": "What is unigate?"}]
 RAIN = [{"role": "user", "content": "What is the weather in Reykjavik?"}]
 SCHEMA = {
@@ -102,15 +95,6 @@ TEXTS: dict[str, dict[str, Any]] = {
     "regex": {"structured_outputs": {"regex": "[0-9]{3}"}},
     "long": {"max_tokens": 200, "ignore_eos": True},
 }
-
-
-@pytest.fixture(scope="session")
-def vllm(demo: Path, slow: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    log = tmp_path_factory.mktemp("vllm") / "log"
-    arguments = (*ARGUMENTS, "--max-num-seqs", "4")
-    with VllmServer(demo, *arguments, log=log) as running:
-        running.wait_until_ready()
-        yield running
 
 
 def normal(value: Any) -> Any:

@@ -12,6 +12,7 @@ import vllm
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.entrypoints.openai.models.serving import OpenAIServingModels
+from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
 from vllm.entrypoints.pooling.scoring.io_processor import CrossEncoderIOProcessor
 from vllm.entrypoints.pooling.scoring.serving import ServingScores
 from vllm.entrypoints.speech_to_text.base.serving import SpeechToTextBaseServing
@@ -180,6 +181,19 @@ def test_vllms_output_handler_does_what_ours_does() -> None:
 )
 def test_the_hooks_we_override_exist(hook: str) -> None:
     assert callable(getattr(GenerateBaseServing, hook))
+
+
+def test_the_hooks_for_responses_exist() -> None:
+    responses = OpenAIServingResponses
+    streamed = [*inspect.signature(responses.responses_stream_generator).parameters]
+    assert streamed[:5] == ["self", "request", "sampling_params", "result_generator", "context"]
+    assert [*inspect.signature(responses._make_response_parser).parameters][:2] == [
+        "self", "request",
+    ]  # fmt: skip
+    created = inspect.getsource(responses._create_responses)
+    assert "self._make_response_parser(" in created
+    assert "self._generate_with_builtin_tools(" in created
+    assert "self.responses_stream_generator(" in created
 
 
 def test_scores_are_made_in_steps_of_which_two_are_ours() -> None:

@@ -86,13 +86,30 @@ def test_a_message_of_anthropics_dialect() -> None:
     assert answer.failure == ""
 
 
+def test_a_response_of_openais_newer_dialect() -> None:
+    def event(name: str, **fields: object) -> bytes:
+        return anthropic(f"response.{name}", **fields)
+
+    answer = read(
+        (10.5, event("created", response={"usage": None})),
+        (10.5, event("output_item.added", item={"id": "rs_1"})),
+        (11.0, event("reasoning_text.delta", delta="a")),
+        (11.5, event("output_text.delta", delta="b")),
+        (12.0, event("output_text.done", text="b")),
+        (12.5, event("incomplete", response={"usage": {"output_tokens": 2}})),
+    )
+    assert (answer.first_s, answer.gaps_s, answer.tokens) == (1.0, [0.5], 2)
+    assert answer.failure == ""
+
+
 @pytest.mark.parametrize(
     "event",
     [
         b'data: {"error": {"message": "engine died"}}\n\n',
         anthropic("error", error={"message": "engine died"}),
+        anthropic("error", code="engine_dead", message="engine died"),
     ],
-    ids=["openai", "anthropic"],
+    ids=["openai", "anthropic", "responses"],
 )
 def test_an_error_in_the_stream_is_a_failure_though_it_ends_well(event: bytes) -> None:
     assert "engine died" in read((11.0, token(content="a")), (12.0, event + DONE)).failure
