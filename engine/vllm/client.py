@@ -31,6 +31,7 @@ from engine.vllm.generation import Generation, created
 from engine.vllm.handed_over import note_requests
 from engine.vllm.metering import meter
 from engine.vllm.plain_tokens import PlainTokens
+from engine.vllm.prompt_ends import begin_behind_ends
 from engine.vllm.sampling_room import check_room
 from engine.vllm.single_tokens import remember_single_tokens
 from engine.vllm.statistics import StepStatLogger
@@ -60,6 +61,7 @@ class EngineClient(AsyncLLM):
         super().__init__(*arguments, **options)
         meter(self.output_processor)
         note_requests(self.output_processor)
+        begin_behind_ends(self.output_processor)
         self.output_processor.tokenizer = remember_single_tokens(self.output_processor.tokenizer)
         core = self.engine_core
         assert isinstance(core, AsyncMPClient)  # vLLM makes no other for a server

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders
 from vllm.v1.engine.detokenizer import BaseIncrementalDetokenizer, FastIncrementalDetokenizer
 
 # What stands for bytes that are no letter, or for a part of one.
-_NO_LETTER = "\N{REPLACEMENT CHARACTER}"
+NO_LETTER = "\N{REPLACEMENT CHARACTER}"
 # A few MiB; those that are used come first.
 _MOST = 1 << 15
 
@@ -32,7 +32,7 @@ class TokenTexts(dict[int, str | None]):
             text = self.tokenizer.decode([token_id], skip_special_tokens=self._skip_special_tokens)
         except (OverflowError, TypeError):  # no token at all, which is for vLLM to tell
             return None
-        if _NO_LETTER in text:
+        if NO_LETTER in text:
             text = None
         if len(self) < _MOST:
             self[token_id] = text
