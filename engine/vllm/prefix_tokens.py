@@ -27,6 +27,7 @@ from vllm.tokenizers.hf import ThreadSafeHFTokenizerMixin
 from vllm.utils.async_utils import make_async
 
 from engine.account import cache_salt
+from engine.vllm.quick_tokens import QuickTokens
 
 _BYTES = 64 << 20
 # Each call of the tokenizer costs as much as a hundred characters.
@@ -60,7 +61,7 @@ class PrefixTokens:
         shortest: int,
     ) -> None:
         """`marks` are the added tokens that the tokenizer cuts at first."""
-        self._tokenizer = tokenizer
+        self._quick = QuickTokens.of(tokenizer)
         self._shortest = shortest
         # As the tokenizer does: the leftmost, and of those the longest.
         longest_first = sorted(marks, key=len, reverse=True)
@@ -88,7 +89,7 @@ class PrefixTokens:
     def encode(self, text: str, salt: str = "") -> list[int]:
         """The same tokens as the tokenizer's; those of another `salt` are not made use of."""
         if len(text) < self._shortest:  # nothing begins with it, for whoever goes on is longer
-            return self._tokens_of(text)
+            return self._quick.encode(text)
         pieces = self._pieces(text)
         tokens: list[int] = []
         path: list[tuple[int | str, str]] = []
@@ -103,7 +104,7 @@ class PrefixTokens:
                 before = known.name
         new = []
         for piece in pieces[len(path) :]:
-            found = self._tokens_of(piece)
+            found = self._quick.encode(piece)
             tokens.extend(found)
             size_bytes = sys.getsizeof(piece) + 4 * len(found) + _ENTRY_BYTES
             new.append((piece, _Known(next(self._names), array("i", found), size_bytes)))
@@ -117,13 +118,6 @@ class PrefixTokens:
             # Without its beginning the rest of a path is lost: the beginning goes last.
             for place in reversed(path):
                 self._known.get(place)
-        return tokens
-
-    def _tokens_of(self, text: str) -> list[int]:
-        # A batch of one, for that lets other threads go on meanwhile; "fast" leaves out where in
-        # the text each token was.
-        (encoding,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
-        tokens: list[int] = encoding.ids
         return tokens
 
     def _pieces(self, text: str) -> list[str]:

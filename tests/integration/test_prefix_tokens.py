@@ -166,10 +166,10 @@ def test_a_turn_that_is_known_is_not_tokenized_again(tokenizer: Any) -> None:
     assert known is not None
     first = mark + "What is the model called?" + mark
     known.encode(first)
-    del known._tokenizer
+    del known._quick
     assert known.encode(first) == expected(tokenizer, first)
     for said, salt in ((first + " And why?", ""), (first, "of somebody else")):
-        with pytest.raises(AttributeError, match="_tokenizer"):
+        with pytest.raises(AttributeError, match="_quick"):
             known.encode(said, salt)
 
 
