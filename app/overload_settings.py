@@ -26,5 +26,5 @@ class OverloadSettings(BaseModel):
         None, "UNIGATE_MAX_QUEUED_TOKENS", gt=0,
         description="Tokens of prompts in the engine's own queue from which on requests wait in "
         "front of it; without it eight times `--max-num-batched-tokens`, and four times as many "
-        "while nothing waits there.",
+        "while nothing waits there; on a CPU as many as that says.",
     )  # fmt: skip

@@ -14,11 +14,15 @@ from engine.vllm.unread import Unread
 STEP = 2048
 
 
-def room_of(queued_tokens: int | None, unread: int, queued: dict[int, int]) -> bool:
+def room_of(
+    queued_tokens: int | None, unread: int, queued: dict[int, int], device: str = "cuda"
+) -> bool:
     """Whether there is room for one more, of an engine that runs 4 at a time."""
     scheduler = SimpleNamespace(max_num_seqs=4, max_num_batched_tokens=STEP, policy="fcfs")
     config = SimpleNamespace(
-        scheduler_config=scheduler, parallel_config=SimpleNamespace(data_parallel_size=1)
+        scheduler_config=scheduler,
+        parallel_config=SimpleNamespace(data_parallel_size=1),
+        device_config=SimpleNamespace(device_type=device),
     )
     client = SimpleNamespace(vllm_config=config, unread=Unread(), queued=queued, sequences=1)
     client.unread.add("id", unread)
@@ -53,6 +57,12 @@ def test_there_is_room_for_more_while_nothing_waits_in_the_engine(
     steps: int, queued: dict[int, int], expected: bool
 ) -> None:
     assert room_of(None, steps * STEP, queued) is expected
+
+
+@pytest.mark.parametrize("queued", [{}, {0: 0}, {0: 3}], ids=["silent", "idle", "busy"])
+def test_on_a_cpu_there_is_room_for_as_much_as_one_step_reads(queued: dict[int, int]) -> None:
+    assert room_of(None, STEP - 1, queued, "cpu")
+    assert not room_of(None, STEP, queued, "cpu")
 
 
 @pytest.mark.parametrize("queued", [{}, {0: 0}, {0: 3}], ids=["silent", "idle", "busy"])
