@@ -65,7 +65,7 @@ class EngineClient(AsyncLLM):
         self.output_processor.tokenizer = remember_single_tokens(self.output_processor.tokenizer)
         core = self.engine_core
         assert isinstance(core, AsyncMPClient)  # vLLM makes no other for a server
-        self._steps = StepOutputs(self, core, self._plain)
+        self._steps = StepOutputs(self, core, self._plain, self.unread)
         talk_directly(core, self._steps)
 
     def generate(  # type: ignore[override]  # a Generation where vLLM has an async generator

@@ -72,7 +72,7 @@ class Generation:
         """`abort` gets the id vLLM gave the request, None if it has not told.
 
         `state_of` finds by that id what vLLM knows of the request; `plain` is for all of an engine.
-        `on_read` is called once, when the engine has read the prompt or is not to.
+        `on_read` is called once, when the first output is read, or there is to be none.
         """
         self._admit = admit
         self._abort = abort

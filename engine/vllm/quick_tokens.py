@@ -48,8 +48,9 @@ class QuickTokens:
             try:
                 quick = Fastokens.from_json_str(tokenizer.to_str())
                 why_not = difference(tokenizer, quick)
-            except Exception as error:  # noqa: BLE001  # of a compiled library: whatever it has
-                why_not = str(error)
+            except BaseException as error:  # noqa: BLE001  # of a compiled library: whatever it has
+                _raise_if_asked_to_end(error)
+                why_not = repr(error)
         if why_not:
             log.info("engine.fastokens_not_used", extra={"reason": why_not})
         return cls(tokenizer, None if why_not else quick)
@@ -64,8 +65,9 @@ class QuickTokens:
         if self._quick is not None and _LONG_S not in text:
             try:
                 return _tokens_of(text, self._quick)
-            except Exception as error:  # noqa: BLE001  # as above; tokenizers have the last word
-                log.warning("engine.fastokens_failed", extra={"error": str(error)[:200]})
+            except BaseException as error:  # noqa: BLE001  # of a compiled library: whatever it has
+                _raise_if_asked_to_end(error)
+                log.warning("engine.fastokens_failed", extra={"error": repr(error)[:200]})
         # A batch of one, for that lets other threads go on meanwhile; "fast" leaves out where in
         # the text each token was.
         (encoding,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
@@ -86,6 +88,12 @@ def difference(tokenizer: Tokenizer, quick: Fastokens) -> str:
 def _tokens_of(text: str, quick: Fastokens) -> list[int]:
     tokens: list[int] = quick.encode(text, add_special_tokens=False).ids
     return tokens
+
+
+def _raise_if_asked_to_end(error: BaseException) -> None:
+    """Whatever else it is, tokenizers have the last word: a panic of Rust's is no `Exception`."""
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        raise error
 
 
 def _looks_around(tokenizer: Tokenizer) -> str:

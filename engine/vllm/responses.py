@@ -24,7 +24,6 @@ from vllm.entrypoints.openai.responses.protocol import (
 )
 from vllm.entrypoints.openai.responses.serving import OpenAIServingResponses
 from vllm.entrypoints.serve.engine.protocol import ErrorResponse
-from vllm.parser import Parser
 
 from engine.answer import Answer, Stream, Whole
 from engine.config import EngineConfig
@@ -45,7 +44,7 @@ from engine.vllm.honest import Honest
 from engine.vllm.refusals import translate
 from engine.vllm.response_events import ResponseIncompleteEvent, frames, parted
 from engine.vllm.response_store import BoundedStore, EventLog
-from engine.vllm.steady import call_nothing, passes_text, steady
+from engine.vllm.steady import passes_text, steady
 
 Track = Callable[[], AbstractContextManager[None]]
 
@@ -126,13 +125,6 @@ class _Serving(Honest, OpenAIServingResponses):
                     yield context
 
         return read()
-
-    def _make_response_parser(self, request: ResponsesRequest, *rest: Any) -> Parser | None:
-        """As vLLM's; what has been given no tools calls none, as with chats."""
-        parser = super()._make_response_parser(request, *rest)
-        if not request.tools:
-            call_nothing(parser)
-        return parser
 
     def responses_stream_generator(
         self,

@@ -68,15 +68,6 @@ def passes_text(parser: Parser | None, request: ChatCompletionRequest | Response
     return parser is None or (isinstance(parser, _Steady) and parser.passes_text(request))
 
 
-def call_nothing(parser: Parser | None) -> None:
-    """Let it find no calls of tools, where a request has none.
-
-    Those that read with one machine for thoughts and calls go on as they are.
-    """
-    if isinstance(parser, _Steady) and not parser._engine_based:
-        parser._tool_parser = None
-
-
 def is_transparent(parser: Parser | None, request: ChatCompletionRequest) -> bool:
     """Whether all text is the answer's as it is, whole or streamed, whatever the prompt is."""
     return parser is None or (isinstance(parser, _Steady) and parser.is_transparent(request))

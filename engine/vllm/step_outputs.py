@@ -21,6 +21,7 @@ from vllm.v1.metrics.stats import IterationStats
 
 from engine.vllm.engine_socket import LONGEST_TURN_S
 from engine.vllm.plain_tokens import PlainTokens
+from engine.vllm.unread import Unread
 
 log = init_logger("vllm.v1.engine.async_llm")  # whose failure it would be
 
@@ -39,14 +40,17 @@ class StepOutputs:
         client: AsyncLLM,
         core: AsyncMPClient,
         plain: PlainTokens,
+        unread: Unread,
         turn_s: float = LONGEST_TURN_S,
     ) -> None:
+        """`unread` is told of prompts that the engine has read."""
         # Neither would be let go of otherwise: the finalizer of a client has its sockets.
         self._client, self._core = weakref.ref(client), weakref.ref(core)
         self._processor = client.output_processor
         self._renderer = client.renderer
         self._log_stats = client.log_stats
         self._plain = plain
+        self._unread = unread
         # With several engines vLLM looks at all that comes, to share requests out.
         self._is_direct = not hasattr(type(core), "process_engine_outputs")
         self._is_idle = False
@@ -117,6 +121,11 @@ class StepOutputs:
     def _begin(self, outputs: EngineCoreOutputs) -> _Begun:
         stats = IterationStats() if self._log_stats and outputs.outputs else None  # type: ignore[no-untyped-call]  # vLLM's
         rest = self._plain.take(outputs.outputs, outputs.timestamp, stats, outputs.weight_version)
+        for output in rest:
+            if output.prefill_stats is not None:  # the first of its request
+                state = self._processor.request_states.get(output.request_id)
+                if state is not None:
+                    self._unread.remove(state.external_req_id)
         return outputs, stats, rest
 
     def _process_some(

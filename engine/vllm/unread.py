@@ -16,5 +16,5 @@ class Unread:
         self.tokens += tokens
 
     def remove(self, request_id: str) -> None:
-        """It has read it, or will not; of one that it was never handed there is nothing to do."""
+        """It has read it, or will not; of any other there is nothing to do."""
         self.tokens -= self._of.pop(request_id, 0)

@@ -1,5 +1,6 @@
 """Chat and completions, streamed and whole, on the real engine."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from vllm.entrypoints.anthropic.protocol import AnthropicStreamEvent
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionStreamResponse
 from vllm.entrypoints.openai.completion.protocol import CompletionStreamResponse
 
+from tests.support.load import in_flight
 from tests.support.server import Server
 from tests.support.sse import DONE, events, stream, text_of
+from tests.support.wait import wait_until
 
 MESSAGES = [{"role": "user", "content": "What is unigate?"}]
 
@@ -184,3 +187,19 @@ def test_every_frame_is_as_vllms_own_models_write_it(server: Server, route: str)
         # Anthropic's envelope has a version of its own: id and usage are put right after vLLM.
         if '"message_start"' not in frame:
             assert model.model_validate_json(frame).model_dump_json(exclude_unset=True) == frame
+
+
+def test_a_long_prompt_whose_answer_is_whole_keeps_nobody_waiting(server: Server) -> None:
+    long = {
+        "messages": [{"role": "user", "content": "the " * 4000}],
+        "max_tokens": 1000,
+        "ignore_eos": True,
+    }
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(server.post, "/v1/chat/completions", long)
+        wait_until(lambda: in_flight(server) == 1, within_s=10, what="it is there")
+        for _ in range(3):
+            short = {"messages": MESSAGES, "max_tokens": 1}
+            assert server.post("/v1/chat/completions", short).status_code == 200
+        assert not answer.done()
+        assert answer.result().json()["usage"]["completion_tokens"] == 1000

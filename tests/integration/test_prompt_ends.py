@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -86,5 +87,31 @@ def test_a_prompt_of_embeddings_has_none(demo: Path) -> None:
         begin_behind_ends(engine.processor)
         engine.request.prompt_embeds = torch.zeros(600, 8)
         assert (await texts(engine, None, engine.ids(TEXT)))[-1] == TEXT
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("prompt_tokens", "is_short"), [(300, True), (20, False)])
+def test_a_long_prompt_gets_a_stream_of_its_end(
+    demo: Path, prompt_tokens: int, is_short: bool
+) -> None:
+    async def scenario() -> None:
+        engine = Engine(demo)
+        engine.request.prompt_token_ids = (engine.ids(TEXT) * 20)[-prompt_tokens:]
+        made = []
+        add = engine.processor.add_request
+
+        def add_and_note(*request: Any, **options: Any) -> None:
+            add(*request, **options)
+            made.append(stream())
+
+        def stream() -> object:
+            detokenizer: Any = engine.processor.request_states["id"].detokenizer
+            return detokenizer.stream
+
+        engine.processor.add_request = add_and_note  # type: ignore[method-assign]
+        begin_behind_ends(engine.processor)
+        await engine.generation.admit()
+        assert (stream() is not made[0]) is is_short
 
     run(scenario)

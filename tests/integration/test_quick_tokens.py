@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,24 @@ def test_a_single_merge_that_differs_is_found(caplog: pytest.LogCaptureFixture) 
 def test_whoever_has_decided_is_heard(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLLM_USE_FASTOKENS", value)
     assert not QuickTokens.of(FAMILIES["gpt-2"]()).is_quick
+
+
+def test_a_text_that_fastokens_fails_at_is_left_to_tokenizers() -> None:
+    tokenizer = FAMILIES["demo"]()
+    # It gives up where a pattern has to look at more than so many places.
+    quick = Fastokens.from_json_str(tokenizer.to_str(), pcre2_match_limit=1)
+    text = WORLD * 3
+    with pytest.raises(ValueError, match="limit"):
+        quick.encode(text, add_special_tokens=False)
+    tokens = QuickTokens(tokenizer, quick)
+    assert tokens.is_quick
+    assert tokens.encode(text) == tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def test_threads_share_it(tokenizer: Tokenizer) -> None:
+    tokens = QuickTokens.of(tokenizer)
+    texts = [TEXT[start : start + 3000] for start in range(0, 30_000, 1000)]
+    expected = [it.ids for it in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(3):
+            assert list(threads.map(tokens.encode, texts)) == expected

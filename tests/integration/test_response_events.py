@@ -147,13 +147,21 @@ THOUGHT = {"reasoning": "<think>Well.</think>"}
 MOST_READ = 3 + 2
 
 
+def _said(event: Any) -> str:
+    text: str = event["delta"] if event["type"] == "response.output_text.delta" else ""
+    return text
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_stream_that_goes_past_vllm_is_the_same_to_the_byte(demo: Path, name: str) -> None:
     async def scenario() -> None:
         usual, short = Streamed(demo, **CASES[name]), Streamed(demo, **CASES[name])
         thought = THOUGHT.get(name, "")
-        text = thought + TEXT * 3
-        assert await short.sent(text, short=True) == await usual.sent(text, short=False)
+        behind = "<b>bold</b> and " + TEXT * 3
+        text = thought + behind
+        sent = await short.sent(text, short=True)
+        assert sent == await usual.sent(text, short=False)
+        assert "".join(map(_said, data_of(sent))) == behind
         assert usual.context.times == len(usual.engine.ids(text))
         assert short.context.times <= len(short.engine.ids(thought)) + MOST_READ
 

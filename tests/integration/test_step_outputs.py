@@ -13,12 +13,13 @@ import zmq.asyncio
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason, UtilityOutput
 from vllm.v1.engine.core import EngineCoreProc
 from vllm.v1.engine.core_client import AsyncMPClient, BackgroundResources
-from vllm.v1.metrics.stats import SchedulerStats
+from vllm.v1.metrics.stats import PrefillStats, SchedulerStats
 from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder, UtilityResult
 
 from engine.vllm.engine_socket import talk_directly
 from engine.vllm.plain_tokens import PlainTokens
 from engine.vllm.step_outputs import StepOutputs
+from engine.vllm.unread import Unread
 from tests.support.stepped_engine import TEXT, Engine, Wire, begin
 
 CHUNK = 4
@@ -87,7 +88,8 @@ class Way:
         self.core: Any = Core(address)
         client: Any = Client(first)
         self.client = client
-        self.taker = StepOutputs(client, self.core, plain, turn_s)
+        self.unread = Unread()
+        self.taker = StepOutputs(client, self.core, plain, self.unread, turn_s)
         talk_directly(self.core, self.taker)
         self.handling = asyncio.ensure_future(self.taker.handle())
         self.socket = zmq.asyncio.Context.instance().socket(zmq.PUSH)
@@ -268,3 +270,22 @@ def test_the_end_of_the_engine_is_told_to_all_requests(
         assert not it.taker.take(frames)  # nobody is left to tell what becomes of it
 
     run(lambda: Way(demo, address, 2), scenario)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_prompt_is_read_with_its_first_output_whoever_reads_that(
+    demo: Path, address: str, n: int
+) -> None:
+    async def scenario(way: Way) -> None:
+        for engine in way.engines:
+            way.unread.add(f"external-{engine.name}", 100)
+        outputs = way.outputs(5)
+        (first, _) = outputs.outputs
+        first.prefill_stats = PrefillStats()
+        if n > 1:
+            first.request_id = f"1_{first.request_id}"
+        await way.send(outputs)
+        await way.until(lambda: bool(way.client.logger_manager.recorded))
+        assert way.unread.tokens == 100
+
+    run(lambda: Way(demo, address, requests=2, n=n), scenario)

@@ -187,11 +187,7 @@ def test_the_hooks_for_responses_exist() -> None:
     responses = OpenAIServingResponses
     streamed = [*inspect.signature(responses.responses_stream_generator).parameters]
     assert streamed[:5] == ["self", "request", "sampling_params", "result_generator", "context"]
-    assert [*inspect.signature(responses._make_response_parser).parameters][:2] == [
-        "self", "request",
-    ]  # fmt: skip
     created = inspect.getsource(responses._create_responses)
-    assert "self._make_response_parser(" in created
     assert "self._generate_with_builtin_tools(" in created
     assert "self.responses_stream_generator(" in created
 
