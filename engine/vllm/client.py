@@ -26,12 +26,13 @@ from engine import processes
 from engine.account import account, cache_salt
 from engine.errors import EngineError
 from engine.load import Load, OnPulse
+from engine.vllm.added_requests import tell_of_requests
 from engine.vllm.engine_socket import talk_directly
 from engine.vllm.generation import Generation, created
-from engine.vllm.handed_over import note_requests
+from engine.vllm.handed_over import note
 from engine.vllm.metering import meter
 from engine.vllm.plain_tokens import PlainTokens
-from engine.vllm.prompt_ends import begin_behind_ends
+from engine.vllm.prompt_ends import begin_behind_end
 from engine.vllm.sampling_room import check_room
 from engine.vllm.single_tokens import remember_single_tokens
 from engine.vllm.statistics import StepStatLogger
@@ -59,9 +60,7 @@ class EngineClient(AsyncLLM):
         """Requests that each engine had not begun with, when it last said so."""
 
         super().__init__(*arguments, **options)
-        meter(self.output_processor)
-        note_requests(self.output_processor)
-        begin_behind_ends(self.output_processor)
+        tell_of_requests(self.output_processor, meter, note, begin_behind_end)
         self.output_processor.tokenizer = remember_single_tokens(self.output_processor.tokenizer)
         core = self.engine_core
         assert isinstance(core, AsyncMPClient)  # vLLM makes no other for a server
@@ -146,8 +145,12 @@ class EngineClient(AsyncLLM):
         async def admit() -> RequestOutputCollector:
             if self.failure is not None:
                 raise self.failure
-            queue = await add()
             self.unread.add(request_id, tokens)
+            try:
+                queue = await add()
+            except BaseException:
+                self.unread.remove(request_id)
+                raise
             mine = account.get(None)
             if mine is not None and mine.ticket is not None:
                 mine.ticket.hand_over()
@@ -158,8 +161,8 @@ class EngineClient(AsyncLLM):
             await self.abort(internal_id or request_id, internal=internal_id is not None)
 
         states = self.output_processor.request_states
-        on_read = partial(self.unread.remove, request_id)
-        generation = Generation(admit, abort, states.get, self._plain, on_read)
+        on_close = partial(self.unread.remove, request_id)
+        generation = Generation(admit, abort, states.get, self._plain, on_close)
         mine = created.get(None)
         if mine is not None:
             mine.append(generation)

@@ -67,18 +67,18 @@ class Generation:
         abort: Callable[[str | None], Awaitable[None]],
         state_of: Callable[[str], RequestState | None],
         plain: PlainTokens,
-        on_read: Callable[[], None],
+        on_close: Callable[[], None],
     ) -> None:
         """`abort` gets the id vLLM gave the request, None if it has not told.
 
         `state_of` finds by that id what vLLM knows of the request; `plain` is for all of an engine.
-        `on_read` is called once, when the first output is read, or there is to be none.
+        `on_close` is called when it is closed, which may be more than once.
         """
         self._admit = admit
         self._abort = abort
         self._state_of = state_of
         self._plain = plain
-        self._on_read: Callable[[], None] | None = on_read
+        self._on_close = on_close
         self._begun = False
         self._queue: RequestOutputCollector | None = None
         self._finished = False
@@ -174,7 +174,6 @@ class Generation:
             raise StopAsyncIteration
         assert isinstance(output, Output)  # vLLM's union has an exception, too
         self._finished = output.finished
-        self._tell_read()
         if isinstance(output, RequestOutput) and any(
             completion.finish_reason in _UNFINISHED for completion in output.outputs
         ):
@@ -194,7 +193,7 @@ class Generation:
 
     async def aclose(self) -> None:
         """Stop generating, if the engine has not finished by itself."""
-        self._tell_read()
+        self._on_close()
         if self._finished:
             return
         self._finished = True
@@ -204,11 +203,6 @@ class Generation:
             self._queue.close()  # type: ignore[no-untyped-call]  # vLLM's, untyped
         elif self._begun:  # cancelled in the middle of its admission
             await self._abort(None)
-
-    def _tell_read(self) -> None:
-        if self._on_read is not None:
-            self._on_read()
-            self._on_read = None
 
 
 @types.coroutine

@@ -3,27 +3,19 @@
 vLLM counts per request for its histograms; the counters live on with whoever holds them.
 """
 
-from typing import Any
-
-from vllm.v1.engine.output_processor import OutputProcessor, RequestState
+from vllm.v1.engine.output_processor import RequestState
 from vllm.v1.metrics.stats import RequestStateStats
 
 from engine.account import Spent, Steps, account
+from engine.vllm.added_requests import Added
 
 
-def meter(processor: OutputProcessor) -> None:
-    """From now on, requests that are added to it are metered."""
-    add = processor.add_request
-
-    def add_and_meter(request: Any, prompt: Any, parent: Any, index: int, queue: Any) -> None:
-        add(request, prompt, parent, index, queue)
-        mine = account.get(None)
-        if mine is not None:
-            state = processor.request_states[request.request_id]
-            # Answers to one prompt share it.
-            mine.add(_Meter(state, counts_prompt=index == 0))
-
-    processor.add_request = add_and_meter  # type: ignore[method-assign,assignment]  # as AsyncLLM alone calls it
+def meter(added: Added) -> None:
+    """Let it be metered, if there is an account of its request."""
+    mine = account.get(None)
+    if mine is not None:
+        # Answers to one prompt share it.
+        mine.add(_Meter(added.state, counts_prompt=added.choice == 0))
 
 
 class _Meter:

@@ -21,12 +21,12 @@ from engine.vllm.client import EngineClient, build
 from engine.vllm.responses import Track
 from engine.vllm.serving import Serving
 
-# Prompts that the engine has at hand, in steps; more would wait there, where nobody is fair.
-_STEPS_AHEAD = 8
-_MORE = 4
+# Prompts that the engine has at hand, in steps, and how many times as many while none waits there;
+# more would wait where nobody is fair.
+_AHEAD = 8, 4
 # A CPU reads several prompts no faster together than one after the other, also what is in the
 # prefix cache, and whoever is in the middle of an answer waits for all that a step reads.
-_ON_CPU = 1
+_AHEAD_ON_CPU = 1, 1
 _LEAST_WAITING = 256
 
 
@@ -140,10 +140,10 @@ class Model:
         # As many again as it runs are at hand when one ends, or short ones would leave it idle.
         requests = 2 * scheduler.max_num_seqs * engines
         is_cpu = vllm_config.device_config.device_type == "cpu"
-        ahead, more_of_known = (_ON_CPU, 1) if is_cpu else (_STEPS_AHEAD, _MORE)
-        tokens = rules.queued_tokens or ahead * scheduler.max_num_batched_tokens * engines
+        steps, more = _AHEAD_ON_CPU if is_cpu else _AHEAD
+        tokens = rules.queued_tokens or steps * scheduler.max_num_batched_tokens * engines
         # Of what is read at once, because its beginning is in the prefix cache, there may be more.
-        most_tokens = rules.queued_tokens or more_of_known * tokens
+        most_tokens = rules.queued_tokens or more * tokens
         client, unread = self._client, self._client.unread
 
         def has_room_for(more: int) -> bool:

@@ -7,12 +7,11 @@ In a vocabulary of bytes nothing but an incomplete letter reaches from one token
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from tokenizers import Tokenizer, decoders
 from vllm.v1.engine.detokenizer import FastIncrementalDetokenizer
-from vllm.v1.engine.output_processor import OutputProcessor
 
+from engine.vllm.added_requests import Added
 from engine.vllm.token_texts import NO_LETTER
 
 _MOST = 16
@@ -20,23 +19,16 @@ _MOST = 16
 _LONG = 256
 
 
-def begin_behind_ends(processor: OutputProcessor) -> None:
-    """From now on, requests that are added to it begin with no more of their prompts."""
-    add = processor.add_request
-
-    def add_and_shorten(request: Any, *rest: Any, **options: Any) -> None:
-        add(request, *rest, **options)
-        token_ids = request.prompt_token_ids
-        if token_ids is None or len(token_ids) < _LONG:
-            return
-        detokenizer = processor.request_states[request.request_id].detokenizer
-        if isinstance(detokenizer, FastIncrementalDetokenizer):
-            skips = detokenizer.skip_special_tokens
-            end = end_of(token_ids, detokenizer.tokenizer, skip_special_tokens=skips)
-            if end is not None:
-                detokenizer.stream = decoders.DecodeStream(ids=end, skip_special_tokens=skips)
-
-    processor.add_request = add_and_shorten  # type: ignore[method-assign]  # all calls go through it
+def begin_behind_end(added: Added) -> None:
+    """Let its text begin with no more of its prompt, if that is long."""
+    token_ids, detokenizer = added.request.prompt_token_ids, added.state.detokenizer
+    if token_ids is None or len(token_ids) < _LONG:
+        return
+    if isinstance(detokenizer, FastIncrementalDetokenizer):
+        skips = detokenizer.skip_special_tokens
+        end = end_of(token_ids, detokenizer.tokenizer, skip_special_tokens=skips)
+        if end is not None:
+            detokenizer.stream = decoders.DecodeStream(ids=end, skip_special_tokens=skips)
 
 
 def end_of(

@@ -19,7 +19,8 @@ from engine.vllm.generation import Generation
 
 _COMPLETED, _INCOMPLETE = "response.completed", "response.incomplete"
 # Found again in the event that is made of them, and in no other place of it.
-_TEXT, _NUMBER = '"1d5e0c3b7a"', '"sequence_number":7919'
+_TEXT, _NUMBER = "1d5e0c3b7a", 7919
+_NUMBER_IS = '"sequence_number":'
 
 
 class ResponseIncompleteEvent(ResponseCompletedEvent):
@@ -41,10 +42,10 @@ class TextEvents:
     @classmethod
     def behind(cls, event: ResponseTextDeltaEvent) -> Self:
         """What comes behind this one, as long as it is of the same item."""
-        values = {"delta": orjson.loads(_TEXT), "sequence_number": int(_NUMBER.split(":")[1])}
-        head, _, rest = _frame(event.model_copy(update=values)).partition(_TEXT)
-        between, _, tail = rest.partition(_NUMBER)
-        between += _NUMBER.split(":", maxsplit=1)[0] + ":"
+        values = {"delta": _TEXT, "sequence_number": _NUMBER}
+        head, _, rest = _frame(event.model_copy(update=values)).partition(f'"{_TEXT}"')
+        between, _, tail = rest.partition(f"{_NUMBER_IS}{_NUMBER}")
+        between += _NUMBER_IS
         return cls(head.encode(), between.encode(), tail.encode(), event.sequence_number + 1)
 
     def middle(self, text: str) -> bytes:

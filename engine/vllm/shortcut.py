@@ -49,7 +49,7 @@ class PlainFrame:
 
     def of(self, text: str) -> bytes:
         """The frame with this text."""
-        return b"%b%b%b" % (self.head, orjson.dumps(text), self.tail)
+        return self.head + self.middle(text) + self.tail
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 
 class Unread:
-    """What lies between being handed over and the first output, or the end."""
+    """What lies between being handed over and the engine's first output, or the end."""
 
     def __init__(self) -> None:
         self.tokens = 0

@@ -2,42 +2,22 @@
 
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models
+from vllm.v1.engine.detokenizer import FastIncrementalDetokenizer
+from vllm.v1.engine.output_processor import RequestState
 
-from engine.vllm.prompt_ends import begin_behind_ends, end_of
+from engine.vllm.added_requests import tell_of_requests
+from engine.vllm.prompt_ends import begin_behind_end, end_of
 from engine.vllm.token_texts import NO_LETTER
-from tests.support.stepped_engine import TEXT, Engine, Wire, begin, run, turn
-
-LETTERS = "ünï 漢字 🦊🦊 � é"
-
-
-def some_tokens(engine: Engine, chance: random.Random, number: int) -> list[int]:
-    """Words, parts of letters, and whatever there is."""
-    words, letters = engine.ids(TEXT), engine.ids(LETTERS)
-    found: list[int] = []
-    while len(found) < number:
-        found += chance.choice([words, letters])[chance.randrange(20) :]
-        found += chance.choices(letters, k=chance.randrange(6))
-        found += chance.choices(range(len(engine.tokenizer)), k=chance.randrange(4))
-    return found[-number:]
+from tests.support.stepped_engine import TEXT, Engine, run, some_tokens, texts_after_each
 
 
 async def texts(engine: Engine, prompt: list[int] | None, tokens: list[int]) -> list[str]:
-    """What has arrived after each of these."""
     engine.request.prompt_token_ids = prompt
-    wire = Wire()
-    running = await begin(await engine.open(), wire)
-    arrived = []
-    for token in tokens:
-        engine.step(token)
-        await turn()
-        arrived.append(wire.text())
-    running.cancel()
-    return arrived
+    return await texts_after_each(engine, tokens)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -48,7 +28,7 @@ def test_each_token_has_the_text_that_it_has_behind_all_of_the_prompt(
     async def scenario() -> None:
         chance = random.Random(seed)  # noqa: S311  # the same each time
         whole, short = (Engine(demo, skip_special_tokens=skip_special_tokens) for _ in range(2))
-        begin_behind_ends(short.processor)
+        tell_of_requests(short.processor, begin_behind_end)
         prompt = some_tokens(whole, chance, 300)
         tokens = some_tokens(whole, chance, 30)
         assert await texts(short, prompt, tokens) == await texts(whole, prompt, tokens)
@@ -84,11 +64,17 @@ def test_a_vocabulary_in_which_tokens_depend_on_others_is_left_to_vllm() -> None
 def test_a_prompt_of_embeddings_has_none(demo: Path) -> None:
     async def scenario() -> None:
         engine = Engine(demo)
-        begin_behind_ends(engine.processor)
+        tell_of_requests(engine.processor, begin_behind_end)
         engine.request.prompt_embeds = torch.zeros(600, 8)
         assert (await texts(engine, None, engine.ids(TEXT)))[-1] == TEXT
 
     run(scenario)
+
+
+def stream_of(state: RequestState) -> object:
+    detokenizer = state.detokenizer
+    assert isinstance(detokenizer, FastIncrementalDetokenizer)
+    return detokenizer.stream
 
 
 @pytest.mark.parametrize(("prompt_tokens", "is_short"), [(300, True), (20, False)])
@@ -99,19 +85,11 @@ def test_a_long_prompt_gets_a_stream_of_its_end(
         engine = Engine(demo)
         engine.request.prompt_token_ids = (engine.ids(TEXT) * 20)[-prompt_tokens:]
         made = []
-        add = engine.processor.add_request
-
-        def add_and_note(*request: Any, **options: Any) -> None:
-            add(*request, **options)
-            made.append(stream())
-
-        def stream() -> object:
-            detokenizer: Any = engine.processor.request_states["id"].detokenizer
-            return detokenizer.stream
-
-        engine.processor.add_request = add_and_note  # type: ignore[method-assign]
-        begin_behind_ends(engine.processor)
+        tell_of_requests(
+            engine.processor, lambda added: made.append(stream_of(added.state)), begin_behind_end
+        )
         await engine.generation.admit()
-        assert (stream() is not made[0]) is is_short
+        state = engine.processor.request_states["id"]
+        assert (stream_of(state) is not made[0]) is is_short
 
     run(scenario)

@@ -11,20 +11,15 @@ from vllm.v1.engine.detokenizer import IncrementalDetokenizer
 
 from engine.vllm.token_texts import Vocabularies
 from tests.support.calls import times_called
-from tests.support.stepped_engine import TEXT, Engine, Wire, begin, run, turn
-
-
-def some_tokens(engine: Engine, seed: int) -> list[int]:
-    """Text, parts of letters, and whatever there is, special ones included."""
-    chance = random.Random(seed)  # noqa: S311  # the same each time
-    letters = engine.ids("ünï 漢字 🦊🦊 �")
-    anything = range(len(engine.tokenizer))
-    found: list[int] = []
-    while len(found) < 300:
-        found += engine.ids(TEXT[: chance.randrange(len(TEXT))])
-        found += chance.choices(letters, k=chance.randrange(8))
-        found += chance.choices(anything, k=chance.randrange(4))
-    return found
+from tests.support.stepped_engine import (
+    Engine,
+    Wire,
+    begin,
+    run,
+    some_tokens,
+    texts_after_each,
+    turn,
+)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -36,17 +31,11 @@ def test_each_step_has_the_text_that_vllm_gives_it(
         texts: list[list[str]] = []
         times_read = []
         for goes_short in (False, True):
-            engine, wire = Engine(demo, skip_special_tokens=skip_special_tokens), Wire()
+            engine = Engine(demo, skip_special_tokens=skip_special_tokens)
             if not goes_short:
                 engine.generation.gates = None
-            running = await begin(await engine.open(), wire)
-            mine = []
-            for token in some_tokens(engine, seed):
-                engine.step(token)
-                await turn()
-                mine.append(wire.text())
-            running.cancel()
-            texts.append(mine)
+            chance = random.Random(seed)  # noqa: S311  # the same each time
+            texts.append(await texts_after_each(engine, some_tokens(engine, chance, 300)))
             times_read.append(engine.times_read)
         assert texts[0] == texts[1]
         assert times_read[0] > 100 > times_read[1]

@@ -1,6 +1,7 @@
 """A request that is generated for by whoever calls, through vLLM's output processor; no engine."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from copy import copy
@@ -162,3 +163,28 @@ async def begin(pump: Pump, wire: Wire) -> asyncio.Task[None]:
 
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def some_tokens(engine: Engine, chance: random.Random, number: int) -> list[int]:
+    """Text, parts of letters, and whatever there is, special ones included."""
+    letters = engine.ids("ünï 漢字 🦊🦊 �")
+    anything = range(len(engine.tokenizer))
+    found: list[int] = []
+    while len(found) < number:
+        found += engine.ids(TEXT[: chance.randrange(len(TEXT))])
+        found += chance.choices(letters, k=chance.randrange(8))
+        found += chance.choices(anything, k=chance.randrange(4))
+    return found[-number:]
+
+
+async def texts_after_each(engine: Engine, tokens: list[int]) -> list[str]:
+    """What has arrived after each of these, each in a step and a turn of its own."""
+    wire = Wire()
+    running = await begin(await engine.open(), wire)
+    texts = []
+    for token in tokens:
+        engine.step(token)
+        await turn()
+        texts.append(wire.text())
+    running.cancel()
+    return texts
